@@ -1,0 +1,91 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// Every Swift target is built to the same rules.
+///
+/// `-cross-module-optimization` is worth 40 % of the instructions of a request: without it the
+/// generic containers of `Memory` are not specialised in the modules that use them.
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+/// `Memory` alone hands out spans of its own storage, which needs lifetime annotations.
+let memoryRoom = house + [.enableExperimentalFeature("Lifetimes")]
+
+/// One room of the house: a target, and the rooms of lower floors that it may use.
+func room(
+    _ name: String, uses dependencies: [Target.Dependency], settings: [SwiftSetting] = house
+) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, of dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: house)
+}
+
+let package = Package(
+    name: "staithe",
+    products: [.executable(name: "staithe", targets: ["staithe"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    ],
+    targets: [
+        // Floor 0: C, seen from Swift.
+        .systemLibrary(name: "CLinux"),
+        .systemLibrary(
+            name: "CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+
+        // Floor 1: ground.
+        room("Timing", uses: []),
+        room("Memory", uses: [], settings: memoryRoom),
+
+        // Floor 2: facts and decisions.
+        room("Linux", uses: ["CLinux", "Timing", "Memory"]),
+        room("HTTP", uses: ["Memory"]),
+        room("YAML", uses: ["CLibYAML"]),
+        room("Balancing", uses: ["Timing"]),
+        room("Health", uses: ["Timing"]),
+        room("Telemetry", uses: ["Timing", "Memory"]),
+
+        // Floor 3: crafts.
+        room("HTTP1", uses: ["HTTP", "Memory"]),
+        room("Reactor", uses: ["Linux", "Memory", "Timing"]),
+        room("Configuration", uses: ["YAML", "HTTP", "Balancing", "Health", "Timing"]),
+
+        // Floor 4: plans.
+        room("Routing", uses: ["Configuration", "HTTP", "Balancing", "Memory", "Timing"]),
+
+        // Floor 5: the fast side.
+        room(
+            "DataPlane",
+            uses: [
+                "Routing", "Configuration", "HTTP1", "Reactor", "HTTP", "Balancing", "Health",
+                "Telemetry", "Linux", "Memory", "Timing",
+            ]),
+
+        // Floor 6: the calm side.
+        room(
+            "ControlPlane",
+            uses: [
+                "DataPlane", "Routing", "Configuration", "Reactor", "HTTP", "Balancing", "Health",
+                "Telemetry", "Linux", "Memory", "Timing",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        // Floor 7: the executable.
+        .executableTarget(
+            name: "staithe",
+            dependencies: [
+                "ControlPlane", "Configuration", "Linux", "Timing",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: house),
+    ]
+)

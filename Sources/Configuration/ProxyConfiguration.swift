@@ -1,0 +1,349 @@
+public import Balancing
+public import Timing
+
+/// A configuration that has been read and found right: every name resolves, every number is in
+/// its range. Built by the loader only.
+public struct ProxyConfiguration: Equatable, Sendable {
+    public var listeners: [ListenerConfiguration] = []
+    /// Sorted by precedence: the first that matches wins.
+    public var routes: [RouteConfiguration] = []
+    public var services: [ServiceConfiguration] = []
+    public var process = ProcessConfiguration()
+    public var log = LogConfiguration()
+    public var accessLog = AccessLogConfiguration()
+    public var admin = AdminConfiguration()
+
+    public init() {}
+}
+
+/// Where connections are accepted.
+public struct ListenerConfiguration: Equatable, Sendable {
+    public var name: String
+    public var address: ListenAddress
+    /// Answers every request with 308 to the same URL on https.
+    public var redirectsToHTTPS = false
+    /// Whose `Forwarded` and `X-Forwarded-*` fields count.
+    public var trustedProxies: [AddressRange] = []
+    public var timeouts = Timeouts()
+    public var limits = Limits()
+    public var headers = Headers()
+
+    public init(name: String, address: ListenAddress) {
+        self.name = name
+        self.address = address
+    }
+
+    public struct Timeouts: Equatable, Sendable {
+        public var header = Interval.seconds(15)
+        public var idle = Interval.seconds(75)
+        public var read = Interval.seconds(60)
+        public var write = Interval.seconds(60)
+        public init() {}
+    }
+
+    public struct Limits: Equatable, Sendable {
+        /// `nil` is `auto`: from the descriptor limit.
+        public var connections: Int?
+        /// `nil` is `off`.
+        public var connectionsPerClient: Int?
+        public var requestLineBytes = 8 << 10
+        public var headerBytes = 32 << 10
+        public var headerCount = 100
+        /// `nil` is `off`.
+        public var bodyBytes: UInt64?
+        public init() {}
+    }
+
+    public struct Headers: Equatable, Sendable {
+        public enum Forwarded: String, Sendable, CaseIterable {
+            case xForwarded = "x-forwarded"
+            case rfc7239, both, off
+        }
+        public enum ProxyStatus: String, Sendable, CaseIterable { case errors, always, off }
+        public enum Server: Equatable, Sendable { case keep, remove, text(String) }
+
+        public var forwarded = Forwarded.xForwarded
+        /// The name of the field, `nil` for `off`.
+        public var requestID: String? = "X-Request-Id"
+        public var proxyStatus = ProxyStatus.errors
+        public var serverTiming = false
+        public var server = Server.keep
+        public init() {}
+    }
+}
+
+/// An address to listen on.
+public enum ListenAddress: Equatable, Hashable, Sendable, CustomStringConvertible {
+    /// `host` is a numeric address, `0.0.0.0` and `::` included.
+    case tcp(host: String, port: UInt16)
+
+    public var description: String {
+        switch self {
+        case .tcp(let host, let port):
+            host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        }
+    }
+}
+
+/// A block of addresses, as in `10.0.0.0/8`. IPv4 is held as its IPv4-mapped IPv6 address.
+public struct AddressRange: Equatable, Hashable, Sendable {
+    public var high: UInt64
+    public var low: UInt64
+    /// 0 to 128.
+    public var prefixBitCount: Int
+    public var text: String
+
+    public init(high: UInt64, low: UInt64, prefixBitCount: Int, text: String) {
+        self.high = high
+        self.low = low
+        self.prefixBitCount = prefixBitCount
+        self.text = text
+    }
+}
+
+/// A rule from requests to what answers them.
+public struct RouteConfiguration: Equatable, Sendable {
+    public enum Host: Equatable, Hashable, Sendable {
+        case any
+        /// Lower case, without port.
+        case exact(String)
+        /// `*.example.com` is held as `.example.com`; any number of labels stands for the star.
+        case suffix(String)
+    }
+    public enum Path: Equatable, Hashable, Sendable {
+        case any
+        case exact(String)
+        /// `/api/*` is held as `/api`: that path and everything below it.
+        case prefix(String)
+    }
+    public struct HeaderCondition: Equatable, Hashable, Sendable {
+        /// Lower case.
+        public var name: String
+        /// `nil` asks for presence only.
+        public var value: String?
+        public init(name: String, value: String?) {
+            self.name = name
+            self.value = value
+        }
+    }
+    public enum Action: Equatable, Sendable {
+        case service(String)
+        /// `target` may hold `${path}`, which stands for the path and query of the request.
+        case redirect(target: String, status: Int)
+        case respond(status: Int, body: String, type: String)
+    }
+    public struct HeaderChanges: Equatable, Sendable {
+        public var setting: [HeaderField] = []
+        public var removing: [String] = []
+        public init() {}
+        public var isEmpty: Bool { setting.isEmpty && removing.isEmpty }
+    }
+    public struct HeaderField: Equatable, Sendable {
+        public var name: String
+        public var value: String
+        public init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    public var host = Host.any
+    public var path = Path.any
+    /// Empty means all.
+    public var methods: [String] = []
+    public var headers: [HeaderCondition] = []
+    public var action: Action
+    public var stripsPrefix = false
+    /// The service's values with the route's own over them; meaningful for `.service` only.
+    public var timeouts = ServiceConfiguration.Timeouts()
+    public var retries = ServiceConfiguration.Retries()
+    public var requestHeaders = HeaderChanges()
+    public var responseHeaders = HeaderChanges()
+    /// How the route is named in logs: `app.example.com/api/*`; `*` for the one that takes all.
+    public var label = "*"
+
+    public init(action: Action) { self.action = action }
+}
+
+/// A named group of servers that do the same work.
+public struct ServiceConfiguration: Equatable, Sendable {
+    public var name: String
+    public var servers: [ServerConfiguration] = []
+    public var balance = Balance()
+    public var health = HealthCheck()
+    public var outliers = Outliers()
+    public var whenAllDown = WhenAllDown.fail
+    public var retries = Retries()
+    public var timeouts = Timeouts()
+    public var limits = Limits()
+    public var connections = Connections()
+    public var host = Host.keep
+
+    public init(name: String) { self.name = name }
+
+    public struct Balance: Equatable, Sendable {
+        public var strategy = Strategy.leastRequests
+        /// For `p2c`: how many servers are drawn.
+        public var choices = 2
+        public var slowStart = Interval.seconds(10)
+        public init() {}
+    }
+
+    public struct HealthCheck: Equatable, Sendable {
+        /// `health: off`: every server counts as up.
+        public var isEnabled = true
+        /// `nil`: a TCP connect is the check.
+        public var path: String?
+        public var interval = Interval.seconds(2)
+        public var timeout = Interval.seconds(1)
+        public var upAfter = 2
+        public var downAfter = 3
+        public var beforeTraffic = 1
+        public var status: [ClosedRange<Int>] = [200...299]
+        public var body: String?
+        public var host: String?
+        public var port: UInt16?
+        public init() {}
+    }
+
+    public struct Outliers: Equatable, Sendable {
+        /// `nil` is `outliers: off`.
+        public var errors: Int? = 5
+        public var eject = Interval.seconds(10)
+        /// 0...1.
+        public var maximumEjectedShare = 0.5
+        public init() {}
+    }
+
+    public enum WhenAllDown: String, Sendable, CaseIterable {
+        case fail
+        case tryAll = "try"
+    }
+
+    public struct Retries: Equatable, Sendable {
+        public struct Conditions: OptionSet, Sendable {
+            public let rawValue: UInt16
+            public init(rawValue: UInt16) { self.rawValue = rawValue }
+            public static let connect = Conditions(rawValue: 1)
+            public static let reset = Conditions(rawValue: 2)
+            public static let refusedStream = Conditions(rawValue: 4)
+            public static let timeout = Conditions(rawValue: 8)
+            public static let status429 = Conditions(rawValue: 16)
+            public static let status502 = Conditions(rawValue: 32)
+            public static let status503 = Conditions(rawValue: 64)
+            public static let status504 = Conditions(rawValue: 128)
+        }
+        public enum Methods: String, Sendable, CaseIterable { case idempotent, all }
+
+        /// Tries after the first; 0 is `retries: off`.
+        public var attempts = 2
+        public var conditions: Conditions = [.connect, .reset, .refusedStream]
+        public var methods = Methods.idempotent
+        /// 0...1 of the service's requests, and never under 10 per second.
+        public var budgetShare = 0.2
+        public var backoff = Interval.milliseconds(25)
+        public var bufferBytes = 64 << 10
+        public init() {}
+    }
+
+    public struct Timeouts: Equatable, Sendable {
+        public var connect = Interval.seconds(2)
+        public var response = Interval.seconds(60)
+        public var idle = Interval.seconds(60)
+        public var total = Interval.forever
+        public var tunnel = Interval.seconds(3600)
+        public var queue = Interval.seconds(5)
+        public var drain = Interval.seconds(30)
+        public init() {}
+    }
+
+    public struct Limits: Equatable, Sendable {
+        /// `nil` is `off`.
+        public var requestsPerServer: Int?
+        public var queue = 1024
+        public init() {}
+    }
+
+    public struct Connections: Equatable, Sendable {
+        public var idlePerServer = 64
+        public var idle = Interval.seconds(4)
+        public var maximumAge = Interval.forever
+        /// `nil` is `off`.
+        public var maximumRequests: Int?
+        public init() {}
+    }
+
+    public enum Host: Equatable, Sendable {
+        case keep
+        case server
+        case fixed(String)
+    }
+}
+
+/// One address that serves a service.
+public struct ServerConfiguration: Equatable, Sendable {
+    public var address: ServerAddress
+    /// The given name, or the address.
+    public var name: String
+    /// 0...1000; 0 takes no new requests.
+    public var weight = 1
+    public var isBackup = false
+    /// The release it runs, for logs and status.
+    public var version: String?
+
+    public init(address: ServerAddress) {
+        self.address = address
+        name = address.description
+    }
+}
+
+/// Where a server listens. `host` is a numeric address or a name that is resolved when the
+/// configuration is applied.
+public struct ServerAddress: Equatable, Hashable, Sendable, CustomStringConvertible {
+    public var host: String
+    public var port: UInt16
+
+    public init(host: String, port: UInt16) {
+        self.host = host
+        self.port = port
+    }
+
+    public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+public struct ProcessConfiguration: Equatable, Sendable {
+    /// `nil` is `auto`: one per CPU this process may use.
+    public var workers: Int?
+    public var shutdown = Interval.seconds(30)
+    public init() {}
+}
+
+public struct LogConfiguration: Equatable, Sendable {
+    public enum Level: String, Sendable, CaseIterable { case trace, debug, info, warn, error }
+    /// `auto` is text on a terminal and JSON otherwise.
+    public enum Format: String, Sendable, CaseIterable { case auto, text, json }
+    public var level = Level.info
+    public var format = Format.auto
+    public init() {}
+}
+
+public struct AccessLogConfiguration: Equatable, Sendable {
+    public enum Mode: String, Sendable, CaseIterable { case off, failures, all }
+    public enum Destination: Equatable, Sendable { case stdout, stderr, file(String) }
+    public var mode = Mode.failures
+    public var slow = Interval.seconds(1)
+    public var destination = Destination.stdout
+    public init() {}
+}
+
+public struct AdminConfiguration: Equatable, Sendable {
+    public enum Socket: Equatable, Sendable {
+        /// In `$XDG_RUNTIME_DIR`, or `/run/staithe/admin.sock`.
+        case standard
+        case path(String)
+        case off
+    }
+    public var socket = Socket.standard
+    public var socketMode: UInt16 = 0o660
+    public init() {}
+}

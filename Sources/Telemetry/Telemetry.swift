@@ -1,0 +1,1 @@
+// Laid down with the house; its parts follow.
