@@ -4,6 +4,12 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <features.h>
+/* _GNU_SOURCE renames a member of fd_set, and Swift's Glibc module has the other name: two
+   definitions of one type do not compile. Nothing here uses select(2). */
+#undef __USE_XOPEN
+#include <sys/select.h>
+#define __USE_XOPEN 1
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>

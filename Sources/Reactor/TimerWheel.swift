@@ -1,4 +1,4 @@
-public import Memory
+import Memory
 public import Timing
 
 /// Deadlines in constant time, for as many timers as there are slots.
