@@ -112,6 +112,6 @@ public protocol KernelCalls: ~Copyable {
 
     mutating func shutdownSending(_ socket: borrowing FileDescriptor)
     mutating func close(_ descriptor: consuming FileDescriptor)
-    /// Closes so that the peer sees a reset: what was sent must not look complete.
-    mutating func reset(_ socket: consuming FileDescriptor)
+    /// Makes the coming ``close(_:)`` a reset for the peer: what was sent must not look complete.
+    mutating func resetOnClose(_ socket: borrowing FileDescriptor)
 }

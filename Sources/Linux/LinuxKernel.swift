@@ -265,11 +265,10 @@ public import Timing
         _ = Glibc.close(descriptor.release())
     }
 
-    public mutating func reset(_ socket: consuming FileDescriptor) {
+    public mutating func resetOnClose(_ socket: borrowing FileDescriptor) {
         var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
         unsafe setsockopt(
             socket.number, SOL_SOCKET, SO_LINGER, &linger,
             socklen_t(MemoryLayout<Glibc.linger>.size))
-        close(socket)
     }
 }

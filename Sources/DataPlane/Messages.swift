@@ -1,0 +1,45 @@
+public import Linux
+public import Reactor
+public import Telemetry
+public import Timing
+
+/// What the control plane may say to a loop.
+public enum LoopMessage: Sendable {
+    case adopt(Snapshot)
+    /// A listening socket that the loop owns from now on.
+    case listen(listener: Int, socket: CInt)
+    /// Accept what waits in the queue, then close the listening socket.
+    case stopListening(listener: Int)
+    /// Finish what is under way, accept and keep nothing; end by `deadline`.
+    case drain(deadline: LoopInstant)
+    /// Close the connections of a server that was removed: idle ones at once, busy ones too.
+    case abandon(cell: Int)
+    /// A slot of a full server came free on another loop.
+    case slotFreed(service: Int)
+    /// Answer with ``LoopNotice/report(loop:_:)``.
+    case report
+}
+
+/// What a loop tells the control plane.
+public enum LoopNotice: Sendable {
+    case ejected(cell: Int, service: Int, failures: Int, interval: Interval)
+    case descriptorsExhausted(loop: Int)
+    case descriptorsRecovered(loop: Int)
+    case report(loop: Int, LoopReport)
+    /// Nothing is left to do after a drain.
+    case finished(loop: Int, cutCount: Int)
+}
+
+/// The counters of one loop at one moment.
+public struct LoopReport: Sendable {
+    public var counters: LoopCounters
+    public var connections: Int
+    public var exchanges: Int
+    public var idleServerConnections: Int
+    /// By service number; only services with traffic.
+    public var services: [(service: Int, requests: Int, latencies: Histogram)]
+    public var waiting: Int
+}
+
+public typealias LoopMailbox = Mailbox<LoopMessage>
+public typealias ControlMailbox = Mailbox<LoopNotice>

@@ -1,0 +1,236 @@
+import Balancing
+import Configuration
+import Health
+import Linux
+import Memory
+import Telemetry
+import Timing
+
+/// One server of a service, as a loop sees it.
+struct Member: BitwiseCopyable {
+    var cell: UInt32
+    var isBackup: Bool
+    var address: SocketAddress
+    /// In the roster's text: what `host: server` sends.
+    var authority: ByteRange
+}
+
+/// The servers of a service, as a pick reads them: who may be picked at this moment, and how
+/// busy each one is.
+///
+/// The fields that change per pick are set by ``prepare(for:)`` just before it.
+struct Roster: ServerView, ~Copyable {
+    let cells: ServerCells
+    let members: FixedArray<Member>
+    let text: FixedArray<UInt8>
+    let hasTiers: Bool
+    let slowStart: Interval
+    /// `.max` when there is no limit.
+    let requestsPerServer: Int
+
+    var now = LoopInstant.zero
+    var tried: [8 of AttemptNote] = .init(repeating: AttemptNote())
+    var triedCount = 0
+    /// `when_all_down: try`: health does not count.
+    var ignoresHealth = false
+    /// Full servers count as eligible: asks whether waiting makes sense.
+    var ignoresLimit = false
+    /// Warming servers take more than their cap: for when there is nobody else.
+    var ignoresWarmCap = false
+    /// For that cap: requests of this service in flight.
+    var serviceInFlight = 0
+
+    init(
+        cells: ServerCells, members: [Member], text: [UInt8],
+        configuration: ServiceConfiguration
+    ) {
+        self.cells = cells
+        hasTiers = members.contains { $0.isBackup }
+        self.members = FixedArray(members)
+        self.text = FixedArray(text)
+        slowStart = configuration.balance.slowStart
+        requestsPerServer = configuration.limits.requestsPerServer ?? .max
+    }
+
+    var count: Int { members.count }
+
+    func weight(_ index: Int) -> Int {
+        let member = members[index]
+        let cell = Int(member.cell)
+        let flags = ServerFlags(rawValue: cells[cell].flags.load(ordering: .relaxed))
+        if !flags.isInRotation {
+            guard ignoresHealth, !flags.isDraining, !flags.isInMaintenance else { return 0 }
+        }
+        if !ignoresHealth,
+            cells[cell].ejectedUntil.load(ordering: .relaxed) > now.nanoseconds
+        {
+            return 0
+        }
+        for attempt in 0..<triedCount where tried[attempt].cell == member.cell { return 0 }
+        if requestsPerServer != .max, !ignoresLimit,
+            cells[cell].inFlight.load(ordering: .relaxed) >= requestsPerServer
+        {
+            return 0
+        }
+        guard flags.isWarming else { return flags.weight << 8 }
+        return warmWeight(cell, flags.weight)
+    }
+
+    /// The weight of a server whose share still grows; off the common path.
+    private func warmWeight(_ cell: Int, _ weight: Int) -> Int {
+        let answered =
+            cells[cell].answers.load(ordering: .relaxed)
+            &- cells[cell].warmAnswers.load(ordering: .relaxed)
+        let since = LoopInstant(
+            nanoseconds: cells[cell].warmSince.load(ordering: .relaxed))
+        let slowStart = SlowStart(window: slowStart)
+        let share = slowStart.share(now: now, since: since, answered: answered)
+        if share < SlowStart.full, !ignoresWarmCap, !ignoresLimit {
+            let cap = SlowStart.inFlightCap(inFlight: serviceInFlight, servers: count)
+            if cells[cell].inFlight.load(ordering: .relaxed) >= cap { return 0 }
+        }
+        return weight == 0 ? 0 : max(1, weight * share)
+    }
+
+    func inFlight(_ index: Int) -> Int {
+        max(0, cells[Int(members[index].cell)].inFlight.load(ordering: .relaxed))
+    }
+
+    func tier(_ index: Int) -> Int { members[index].isBackup ? 1 : 0 }
+
+    /// Whether anybody could be picked.
+    var hasEligible: Bool {
+        for index in 0..<count where weight(index) > 0 { return true }
+        return false
+    }
+}
+
+/// What one loop keeps of a service: its servers, the rotation among them, the budget of
+/// retries, and who waits for a slot.
+///
+/// It outlives a reload: the balancer's memory follows each server to its new place, and what
+/// was measured stays.
+struct ServiceState: ~Copyable {
+    let id: Int
+    private let loopCount: Int
+    var roster: Roster
+    var balancer: Balancer
+    var outliers: OutlierLimits?
+    var triesAllWhenDown: Bool
+    var connections: ServiceConfiguration.Connections
+    var sendsServerAuthority = false
+    var retryBudget: RetryBudget
+    private var budgetShare: Double
+    var successes = FailedSlotHold()
+    var latencies = Histogram()
+    var requestCount = 0
+    /// Exchanges of this loop that use or await the service.
+    var exchangeCount = 0
+    var isRetired = false
+    var queueCapacity: Int
+    var waitingCount = 0
+    var firstWaiting = UInt32.max
+    var lastWaiting = UInt32.max
+
+    init(
+        _ service: Snapshot.Service, cells: ServerCells, loopCount: Int,
+        random: inout LoopRandom
+    ) {
+        let configuration = service.configuration
+        id = service.id
+        self.loopCount = loopCount
+        roster = Self.roster(of: service, cells: cells)
+        balancer = Balancer(
+            strategy: configuration.balance.strategy, choices: configuration.balance.choices,
+            count: service.members.count, random: &random)
+        outliers = Self.outliers(configuration.outliers)
+        triesAllWhenDown = configuration.whenAllDown == .tryAll
+        connections = configuration.connections
+        sendsServerAuthority = configuration.host == .server
+        retryBudget = Self.budget(configuration, loopCount)
+        budgetShare = configuration.retries.budgetShare
+        queueCapacity = (configuration.limits.queue + loopCount - 1) / loopCount
+    }
+
+    private static func outliers(_ configuration: ServiceConfiguration.Outliers) -> OutlierLimits? {
+        guard let errors = configuration.errors else { return nil }
+        return OutlierLimits(
+            errors: errors, ejection: configuration.eject,
+            maximumEjectedPercent: Int((configuration.maximumEjectedShare * 100).rounded()))
+    }
+
+    private static func budget(
+        _ configuration: ServiceConfiguration, _ loopCount: Int
+    ) -> RetryBudget {
+        RetryBudget(
+            percent: Int((configuration.retries.budgetShare * 100).rounded()), loops: loopCount)
+    }
+
+    /// Takes over a new version of the service; servers that stay keep their place in the
+    /// rotation, and the service keeps what it has measured.
+    mutating func adopt(_ service: Snapshot.Service, random: inout LoopRandom) {
+        let configuration = service.configuration
+        var places: [UInt32: Int] = [:]
+        for index in 0..<roster.members.count { places[roster.members[index].cell] = index }
+        let members = service.members
+        roster = Self.roster(of: service, cells: roster.cells)
+        if balancer.strategy == configuration.balance.strategy {
+            balancer.rebuild(count: members.count) { places[UInt32(members[$0].cell)] }
+        } else {
+            balancer = Balancer(
+                strategy: configuration.balance.strategy,
+                choices: configuration.balance.choices, count: members.count,
+                random: &random)
+        }
+        outliers = Self.outliers(configuration.outliers)
+        triesAllWhenDown = configuration.whenAllDown == .tryAll
+        connections = configuration.connections
+        sendsServerAuthority = configuration.host == .server
+        // A new share starts with a new account; an unchanged one keeps what it has counted.
+        let share = configuration.retries.budgetShare
+        if share != budgetShare { retryBudget = Self.budget(configuration, loopCount) }
+        budgetShare = share
+        queueCapacity = (configuration.limits.queue + loopCount - 1) / loopCount
+        isRetired = false
+    }
+
+    private static func roster(of service: Snapshot.Service, cells: ServerCells) -> Roster {
+        var text: [UInt8] = []
+        var members: [Member] = []
+        for member in service.members {
+            let start = text.count
+            text += Array(member.authority.utf8)
+            members.append(
+                Member(
+                    cell: UInt32(member.cell), isBackup: member.isBackup,
+                    address: member.address, authority: ByteRange(start, text.count)))
+        }
+        return Roster(
+            cells: cells, members: members, text: text, configuration: service.configuration)
+    }
+
+    /// Sets what the next pick sees.
+    mutating func prepare(now: LoopInstant, tried: [8 of AttemptNote], triedCount: Int) {
+        roster.now = now
+        roster.tried = tried
+        roster.triedCount = triedCount
+        roster.ignoresHealth = false
+        roster.ignoresLimit = false
+        roster.ignoresWarmCap = false
+        roster.serviceInFlight = exchangeCount * loopCount
+    }
+}
+
+/// A fast generator for choices that need not be secret: xorshift64*, seeded from the kernel.
+struct LoopRandom: RandomNumberGenerator, BitwiseCopyable {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed | 1 }
+
+    mutating func next() -> UInt64 {
+        state ^= state >> 12
+        state ^= state << 25
+        state ^= state >> 27
+        return state &* 0x2545_F491_4F6C_DD1D
+    }
+}

@@ -1,0 +1,66 @@
+public import Configuration
+public import Linux
+
+/// The configuration as the loops are to have it: immutable, with every name resolved to a
+/// number that outlives it.
+///
+/// The control plane builds it completely, then posts it to every loop. A loop adopts it
+/// between two turns; exchanges that are under way finish with the one they began with.
+public final class Snapshot: Sendable {
+    public let generation: Int
+    public let routes: [RouteConfiguration]
+    public let listeners: [Listener]
+    public let services: [Service]
+    public let accessLog: AccessLogConfiguration
+
+    public struct Listener: Sendable {
+        /// Below ``listenerCapacity``; stays with the address.
+        public var id: Int
+        public var configuration: ListenerConfiguration
+
+        public init(id: Int, configuration: ListenerConfiguration) {
+            self.id = id
+            self.configuration = configuration
+        }
+    }
+
+    public struct Service: Sendable {
+        /// Below ``serviceCapacity``; stays with the name.
+        public var id: Int
+        public var configuration: ServiceConfiguration
+        public var members: [Member]
+
+        public init(id: Int, configuration: ServiceConfiguration, members: [Member]) {
+            self.id = id
+            self.configuration = configuration
+            self.members = members
+        }
+    }
+
+    public struct Member: Sendable {
+        /// The server's cell, below ``serverCapacity``; stays with the server.
+        public var cell: Int
+        public var address: SocketAddress
+        /// What `host: server` sends: the address as it was written.
+        public var authority: String
+        public var isBackup: Bool
+
+        public init(cell: Int, address: SocketAddress, authority: String, isBackup: Bool) {
+            self.cell = cell
+            self.address = address
+            self.authority = authority
+            self.isBackup = isBackup
+        }
+    }
+
+    public init(
+        generation: Int, routes: [RouteConfiguration], listeners: [Listener],
+        services: [Service], accessLog: AccessLogConfiguration
+    ) {
+        self.generation = generation
+        self.routes = routes
+        self.listeners = listeners
+        self.services = services
+        self.accessLog = accessLog
+    }
+}

@@ -1,0 +1,192 @@
+import Linux
+import Memory
+import Synchronization
+import Telemetry
+import Timing
+
+extension Worker {
+    /// The most connections that are accepted in one turn: what is left over is reported again.
+    private var acceptBudget: Int { 64 }
+
+    mutating func accept(_ listener: Place<ListenerState>) {
+        let id = listener.value.id
+        let limit = plan.value.listeners[id].connectionLimit
+        for _ in 0..<acceptBudget {
+            let bound = min(limit, connectionCapacity)
+            if clients.isFull
+                || listenerCells[id].connections.load(ordering: .relaxed) >= bound
+            {
+                pause(listener)
+                return
+            }
+            switch kernel.accept(listener.value.socket) {
+            case .none:
+                return
+            case .failed(let error):
+                // Keeps serving what it has; tried again when a connection has closed, or
+                // after a tenth of a second.
+                pause(listener)
+                if error.isExhaustion, !hasSaidExhausted {
+                    hasSaidExhausted = true
+                    control.post(.descriptorsExhausted(loop: loop))
+                }
+                return
+            case .connection(let socket, let peer):
+                if hasSaidExhausted {
+                    hasSaidExhausted = false
+                    control.post(.descriptorsRecovered(loop: loop))
+                }
+                admit(socket, from: peer, listener: id)
+            }
+        }
+    }
+
+    private mutating func admit(
+        _ socket: consuming FileDescriptor, from peer: SocketAddress, listener: Int
+    ) {
+        counters.connectionsAccepted &+= 1
+        let bound = plan.value.listeners[listener].connectionsPerClient
+        if bound != .max, !clientCounts.enter(peer, bound: bound) {
+            counters.connectionsRefused &+= 1
+            kernel.resetOnClose(socket)
+            kernel.close(socket)
+            return
+        }
+        listenerCells[listener].connections.wrappingAdd(1, ordering: .relaxed)
+        let client = clients.insert(
+            Downstream(socket: socket, peer: peer, listener: UInt8(listener)))
+        client.value.isCounted = bound != .max
+        do throws(Errno) {
+            try kernel.watch(
+                client.value.socket, key: WatchedKind.client.key(client.token), .edges)
+        } catch {
+            close(client)
+            return
+        }
+        setDeadline(client, now + plan.value.listeners[listener].headerTimeout)
+    }
+
+    private mutating func pause(_ listener: Place<ListenerState>) {
+        guard !listener.value.isPaused else { return }
+        listener.value.isPaused = true
+        pausedListenerCount += 1
+        kernel.unwatch(listener.value.socket)
+    }
+
+    mutating func resumeListeners() {
+        for index in 0..<listeners.usedSlotCount {
+            guard let listener = listeners.place(at: index), listener.value.isPaused else {
+                continue
+            }
+            let id = listener.value.id
+            let limit = min(
+                plan.value.listeners[id].connectionLimit, connectionCapacity)
+            guard !clients.isFull,
+                listenerCells[id].connections.load(ordering: .relaxed) < limit
+            else { continue }
+            // After exhaustion, one more try each time round: accept says if it is over.
+            do throws(Errno) {
+                try kernel.watch(
+                    listener.value.socket, key: WatchedKind.listener.key(listener.token), .level)
+                listener.value.isPaused = false
+                pausedListenerCount -= 1
+            } catch {
+                // Still no memory for the registration: looked at again in the next turn.
+            }
+        }
+    }
+
+    mutating func listen(_ id: Int, on socket: consuming FileDescriptor) {
+        let listener = listeners.insert(ListenerState(socket: socket, id: id))
+        listenerTokens[id] = listener.token
+        do throws(Errno) {
+            try kernel.watch(
+                listener.value.socket, key: WatchedKind.listener.key(listener.token), .level)
+        } catch {
+            listener.value.isPaused = true
+            pausedListenerCount += 1
+        }
+    }
+
+    /// Accepts what waits in the queue, so that nobody who has connected is turned away, then
+    /// closes the listening socket.
+    mutating func stopListening(_ id: Int) {
+        guard let listener = listeners.place(of: listenerTokens[id]) else { return }
+        accept(listener)
+        if listener.value.isPaused {
+            pausedListenerCount -= 1
+        } else {
+            kernel.unwatch(listener.value.socket)
+        }
+        let state = listeners.remove(listener)
+        kernel.close(state.socket)
+    }
+
+    // MARK: - Closing
+
+    /// Ends a connection whose exchange, if any, has ended. The descriptor is closed at the
+    /// end of the turn.
+    mutating func close(_ client: Client) {
+        guard client.value.phase != .closed else { return }
+        precondition(client.value.exchange == nil, "its exchange ends first")
+        client.value.phase = .closed
+        wheel.cancel(timer(of: client))
+        let id = Int(client.value.listener)
+        listenerCells[id].connections.wrappingSubtract(1, ordering: .relaxed)
+        if client.value.isCounted { clientCounts.leave(client.value.peer) }
+        counters.connectionsClosed &+= 1
+        closedClients.push(client.token)
+    }
+
+    /// Ends a connection so that the client sees a reset: what it got must not look complete.
+    mutating func abort(_ client: Client) {
+        guard client.value.phase != .closed else { return }
+        kernel.resetOnClose(client.value.socket)
+        close(client)
+    }
+
+    /// Stops sending and waits a short time for the client to finish, so that an answer on its
+    /// way is not destroyed by a reset for bytes that nobody read (RFC 9112 §9.6).
+    mutating func closeGently(_ client: Client) {
+        guard client.value.phase != .closed else { return }
+        if client.value.ready.contains(.broken) {
+            close(client)
+            return
+        }
+        kernel.shutdownSending(client.value.socket)
+        client.value.phase = .lingering
+        setDeadline(client, now + .seconds(2))
+        linger(client)
+    }
+
+    /// Reads and forgets, as much as one turn allows.
+    mutating func linger(_ client: Client) {
+        if client.value.ready.contains(.broken) {
+            close(client)
+            return
+        }
+        if !client.value.input.hasBlock {
+            guard let block = blocks.take(.small) else {
+                close(client)
+                return
+            }
+            client.value.input = block
+        }
+        for _ in 0..<16 {
+            guard client.value.ready.contains(.readable) else { break }
+            client.value.input.reset()
+            switch kernel.receive(client.value.socket, into: &client.value.input, atMost: .max) {
+            case .bytes: continue
+            case .wouldBlock: client.value.ready.remove(.readable)
+            case .endOfStream, .failed:
+                close(client)
+                return
+            }
+        }
+        if client.value.ready.contains(.readable) {
+            enqueue(client)
+        } else {
+            blocks.recycle(exchange(&client.value.input, with: Buffer()))
+        }
+    }
+}

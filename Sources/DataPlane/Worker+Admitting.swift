@@ -1,0 +1,456 @@
+import Configuration
+import HTTP
+import HTTP1
+import Health
+import Linux
+import Memory
+import Routing
+import Telemetry
+import Timing
+
+extension Worker {
+    /// Turns a complete head into an exchange and finds out who answers it.
+    mutating func begin(_ head: RequestHead, from client: Client) {
+        client.value.phase = .exchanging
+        client.value.requestCount &+= 1
+        counters.requests &+= 1
+        let turn = exchanges.insert(
+            Exchange(
+                client: client, plan: plan, head: head, headStart: client.value.input.start,
+                now: now))
+        client.value.exchange = turn
+        plan.value.leaseCount += 1
+        fieldsOwner = turn.token
+        turn.value.requestID = random.next()
+        if drainDeadline != nil { turn.value.clientPersists = false }
+
+        let listener = Int(client.value.listener)
+        if plan.value.listeners[listener].trustsSomebody {
+            turn.value.isTrusted = plan.value.trusts(client.value.peer, listener: listener)
+            turn.value.keepsRequestID =
+                turn.value.isTrusted && findRequestID(turn, listener: listener)
+        }
+        if head.hasViaField, isOwnVia(turn) {
+            answer(turn, .loop)
+            return
+        }
+        if case .contentLength(let byteCount) = head.framing,
+            byteCount > plan.value.listeners[listener].bodyLimit
+        {
+            answer(turn, .bodyTooLarge)
+            return
+        }
+        if plan.value.listeners[listener].redirectsToHTTPS {
+            redirectToHTTPS(turn)
+            return
+        }
+        guard let route = match(turn) else {
+            answer(turn, .noRoute)
+            return
+        }
+        turn.value.route = Int32(route)
+        let total = plan.value.routePlans[route].totalTimeout
+        if total != .forever { turn.value.totalDeadline = now + total }
+        switch plan.value.routePlans[route].action {
+        case .service(let id):
+            let service = services.place(of: serviceTokens[Int(id)])!
+            turn.value.service = service
+            service.value.exchangeCount += 1
+            service.value.requestCount += 1
+            service.value.retryBudget.requestStarted(now: now)
+            choose(turn)
+        case .redirect:
+            answerRedirect(turn, route: route)
+        case .respond:
+            answerFixed(turn, route: route)
+        }
+    }
+
+    // MARK: - Routing
+
+    private mutating func match(_ turn: Turn) -> Int? {
+        // The common configuration has one route, for everything.
+        if plan.value.hasOnlyCatchAll { return 0 }
+        let head = turn.value.head
+        let start = turn.value.headStart
+        let client = turn.value.client
+        let bytes = client.value.input
+            .span(from: start, to: start + head.headByteCount)
+        pathScratch.reset()
+        if head.path.isEmpty {
+            pathScratch.append(head.isServerWide ? "*" : "/")
+        } else if !PathNormalizer.needsNormalizing(bytes, head.path)
+            || !PathNormalizer.append(bytes, head.path, to: &pathScratch)
+        {
+            pathScratch.reset()
+            pathScratch.append(bytes.extracting(head.path.lower..<head.path.upper))
+        }
+        return plan.value.routes.match(
+            block: bytes, host: head.hostRange, path: pathScratch.bytes,
+            method: head.methodRange, fields: fields)
+    }
+
+    /// Whether one of the Via fields names this process: the request has come round
+    /// (RFC 9110 §7.6.3).
+    private func isOwnVia(_ turn: Turn) -> Bool {
+        let start = turn.value.headStart
+        let bytes = turn.value.client.value.input
+            .span(from: start, to: start + turn.value.head.headByteCount)
+        let length = pseudonym.count
+        for index in 0..<fields.count where fields[index].name == .via {
+            let value = fields[index].valueRange
+            guard Int(value.count) >= length else { continue }
+            var position = value.lower
+            while position + length <= value.upper {
+                var matched = 0
+                while matched < length, bytes.byte(position + matched) == pseudonym[matched] {
+                    matched += 1
+                }
+                if matched == length { return true }
+                position += 1
+            }
+        }
+        return false
+    }
+
+    /// Whether the request brings an identifier of its own, from someone whose word counts.
+    private func findRequestID(_ turn: Turn, listener: Int) -> Bool {
+        let name = plan.value.listeners[listener].requestIDName
+        guard !name.isEmpty else { return false }
+        let start = turn.value.headStart
+        let bytes = turn.value.client.value.input
+            .span(from: start, to: start + turn.value.head.headByteCount)
+        for index in 0..<fields.count {
+            let line = fields[index]
+            if plan.value.isName(bytes, line.nameRange, name),
+                line.valueRange.count > 0, line.valueRange.count <= 128
+            {
+                return true
+            }
+        }
+        return false
+    }
+
+    // MARK: - Choosing a server
+
+    /// Picks a server for the next attempt of the exchange and begins it; or has the exchange
+    /// wait; or answers that there is nobody.
+    mutating func choose(_ turn: Turn) {
+        guard let service = turn.value.service else { return }
+        service.value.prepare(
+            now: now, tried: turn.value.tried, triedCount: min(8, turn.value.attemptCount))
+        if let index = service.value.balancer.pick(service.value.roster, random: &random) {
+            attempt(turn, member: index)
+            return
+        }
+        // Nobody. First: is that only because those who could are still warming up?
+        service.value.roster.ignoresWarmCap = true
+        if let index = service.value.balancer.pick(service.value.roster, random: &random) {
+            attempt(turn, member: index)
+            return
+        }
+        if service.value.roster.requestsPerServer != .max {
+            service.value.roster.ignoresLimit = true
+            if service.value.roster.hasEligible {
+                waitForSlot(turn)
+                return
+            }
+            service.value.roster.ignoresLimit = false
+        }
+        if service.value.triesAllWhenDown {
+            service.value.roster.ignoresHealth = true
+            if let index = service.value.balancer.pick(service.value.roster, random: &random) {
+                attempt(turn, member: index)
+                return
+            }
+        }
+        if turn.value.attemptCount > 0 {
+            turn.value.whyNoRetry = .noOtherServer
+            answer(turn, turn.value.tried[min(7, turn.value.attemptCount - 1)].reason)
+        } else {
+            answer(turn, service.value.roster.count == 0 ? .noServer : .noHealthyServer)
+        }
+    }
+
+    private mutating func attempt(_ turn: Turn, member index: Int) {
+        let service = turn.value.service!
+        let member = service.value.roster.members[index]
+        let cell = Int(member.cell)
+        let before = cells[cell].inFlight.wrappingAdd(1, ordering: .relaxed).oldValue
+        if before >= service.value.roster.requestsPerServer,
+            !service.value.roster.ignoresLimit
+        {
+            // Another loop took the last slot between the look and the step.
+            cells[cell].inFlight.wrappingSubtract(1, ordering: .relaxed)
+            waitForSlot(turn)
+            return
+        }
+        turn.value.heldCell = Int32(cell)
+        turn.value.memberIndex = Int32(index)
+        turn.value.attemptBegan = now
+        if turn.value.attemptCount < 8 {
+            turn.value.tried[turn.value.attemptCount] = AttemptNote(cell: member.cell)
+        }
+        turn.value.attemptCount += 1
+        connect(turn, to: member)
+    }
+
+    /// Gives the exchange a connection to the server and sends the request on it.
+    private mutating func connect(_ turn: Turn, to member: Member) {
+        let cell = Int(member.cell)
+        if !turn.value.mustConnectAnew {
+            // What must not be sent twice is not sent on a connection that has just ended.
+            let mustBeQuiet = !turn.value.head.method.isIdempotent
+            while let server = checkOut(cell) {
+                if mustBeQuiet, !kernel.isQuiet(server.value.socket) {
+                    retire(server)
+                    continue
+                }
+                lease(server, to: turn)
+                sendRequest(turn)
+                return
+            }
+        }
+        turn.value.mustConnectAnew = false
+        guard !servers.isFull else {
+            attemptFailed(turn, .queueFull, nothingSent: true)
+            return
+        }
+        switch kernel.connect(to: member.address) {
+        case .failed(let error):
+            attemptFailed(turn, connectReason(error), nothingSent: true)
+        case .started(let socket):
+            let server = servers.insert(Upstream(socket: socket, cell: cell, since: now))
+            do throws(Errno) {
+                try kernel.watch(
+                    server.value.socket, key: WatchedKind.server.key(server.token), .edges)
+            } catch {
+                retire(server)
+                attemptFailed(turn, .queueFull, nothingSent: true)
+                return
+            }
+            lease(server, to: turn)
+            turn.value.stage = .connecting
+            setExchangeDeadline(
+                turn, now + turn.value.plan.value.routePlans[Int(turn.value.route)].connectTimeout)
+            // On the loopback, and wherever the handshake is quick, this succeeds at once;
+            // elsewhere it answers wouldBlock and the edge comes.
+            sendRequest(turn)
+        }
+    }
+
+    private mutating func lease(_ server: Server, to turn: Turn) {
+        server.value.exchange = turn
+        server.value.requestCount &+= 1
+        server.value.hasSentAnything = false
+        turn.value.server = server
+    }
+
+    func connectReason(_ error: Errno) -> Reason {
+        switch error {
+        case .connectionRefused: .serverRefused
+        case .timedOut: .connectTimeout
+        case .connectionReset, .brokenPipe: .serverClosedEarly
+        default: error.isExhaustion ? .queueFull : .serverUnreachable
+        }
+    }
+
+    // MARK: - Waiting for a slot
+
+    /// Puts the exchange into the bounded queue of its service, first come first served.
+    private mutating func waitForSlot(_ turn: Turn) {
+        let service = turn.value.service!
+        guard service.value.waitingCount < service.value.queueCapacity else {
+            answer(turn, .queueFull)
+            return
+        }
+        turn.value.stage = .queued
+        let slot = turn.token.slot
+        turn.value.previousWaiting = service.value.lastWaiting
+        turn.value.nextWaiting = .max
+        if service.value.lastWaiting == .max {
+            service.value.firstWaiting = slot
+        } else if let last = exchanges.place(at: Int(service.value.lastWaiting)) {
+            last.value.nextWaiting = slot
+        }
+        service.value.lastWaiting = slot
+        service.value.waitingCount += 1
+        waitingCount += 1
+        serviceCells[service.value.id].waiting.wrappingAdd(1, ordering: .relaxed)
+        if !turn.value.hasQueued {
+            turn.value.hasQueued = true
+            turn.value.queuedAt = now
+            let timeout =
+                turn.value.plan.value.routePlans[Int(turn.value.route)].queueTimeout
+            turn.value.queueDeadline = now + timeout
+        }
+        setExchangeDeadline(turn, turn.value.queueDeadline)
+    }
+
+    mutating func leaveQueue(_ turn: Turn) {
+        guard turn.value.stage == .queued, let service = turn.value.service else { return }
+        let next = turn.value.nextWaiting
+        let previous = turn.value.previousWaiting
+        if previous == .max {
+            service.value.firstWaiting = next
+        } else if let place = exchanges.place(at: Int(previous)) {
+            place.value.nextWaiting = next
+        }
+        if next == .max {
+            service.value.lastWaiting = previous
+        } else if let place = exchanges.place(at: Int(next)) {
+            place.value.previousWaiting = previous
+        }
+        service.value.waitingCount -= 1
+        waitingCount -= 1
+        serviceCells[service.value.id].waiting.wrappingSubtract(1, ordering: .relaxed)
+        turn.value.queuedNanoseconds = (now - turn.value.queuedAt).nanoseconds
+        turn.value.stage = .connecting
+    }
+
+    /// Lets waiting exchanges try again, as many as there are now at most.
+    mutating func wakeWaiting(_ service: Place<ServiceState>, atMost limit: Int) {
+        for _ in 0..<min(limit, service.value.waitingCount) {
+            guard service.value.firstWaiting != .max,
+                let turn = exchanges.place(at: Int(service.value.firstWaiting))
+            else { return }
+            leaveQueue(turn)
+            choose(turn)
+            // Still full: it went to the end of the queue, so it goes back to the front.
+            if turn.isValid, turn.value.stage == .queued {
+                moveToFront(turn, of: service)
+                return
+            }
+        }
+    }
+
+    private mutating func moveToFront(_ turn: Turn, of service: Place<ServiceState>) {
+        guard service.value.firstWaiting != turn.token.slot else { return }
+        let previous = turn.value.previousWaiting
+        if let place = exchanges.place(at: Int(previous)) { place.value.nextWaiting = .max }
+        service.value.lastWaiting = previous
+        let first = service.value.firstWaiting
+        if let place = exchanges.place(at: Int(first)) {
+            place.value.previousWaiting = turn.token.slot
+        }
+        turn.value.nextWaiting = first
+        turn.value.previousWaiting = .max
+        service.value.firstWaiting = turn.token.slot
+    }
+
+    /// Takes a request off a server's count, and lets someone who waits for it go on.
+    mutating func releaseSlot(_ cell: Int) {
+        cells[cell].inFlight.wrappingSubtract(1, ordering: .relaxed)
+        guard limitedServiceCount > 0 else { return }
+        for index in 0..<services.usedSlotCount {
+            guard let service = services.place(at: index),
+                service.value.roster.requestsPerServer != .max
+            else { continue }
+            releasedSlot(of: service)
+        }
+    }
+
+    /// A slot of one of the service's servers is free: the longest waiting exchange of this
+    /// loop has it, or another loop hears of it.
+    mutating func releasedSlot(of service: Place<ServiceState>) {
+        if service.value.waitingCount > 0 {
+            wakeWaiting(service, atMost: 1)
+        } else if serviceCells[service.value.id].waiting.load(ordering: .relaxed) > 0 {
+            for (index, sibling) in siblings.enumerated() where index != loop {
+                sibling.post(.slotFreed(service: service.value.id))
+            }
+        }
+    }
+
+    // MARK: - The pool
+
+    /// The freshest idle connection to a server; `nil` when a new one must be made.
+    private mutating func checkOut(_ cell: Int) -> Server? {
+        while pools[cell].freshest != .max {
+            guard let server = servers.place(at: Int(pools[cell].freshest)) else {
+                preconditionFailure("the pool lists live connections only")
+            }
+            unlink(server)
+            if server.value.ready.isDisjoint(with: [.peerFinished, .broken]) {
+                server.value.phase = .leased
+                return server
+            }
+            retire(server)
+        }
+        return nil
+    }
+
+    /// Takes a connection back for another exchange, or closes it when it has served enough.
+    mutating func checkIn(_ server: Server, of service: Place<ServiceState>) {
+        let cell = Int(server.value.cell)
+        blocks.recycle(exchange(&server.value.input, with: Buffer()))
+        server.value.exchange = nil
+        let limits = service.value.connections
+        let flags = ServerFlags(rawValue: cells[cell].flags.load(ordering: .relaxed))
+        guard drainDeadline == nil, !flags.isDraining, limits.idlePerServer > 0,
+            server.value.ready.isDisjoint(with: [.peerFinished, .broken]),
+            Int(server.value.requestCount) < limits.maximumRequests ?? .max,
+            now - server.value.since < limits.maximumAge
+        else {
+            retire(server)
+            return
+        }
+        server.value.phase = .idle
+        server.value.older = pools[cell].freshest
+        server.value.fresher = .max
+        if pools[cell].freshest == .max {
+            pools[cell].oldest = server.token.slot
+        } else if let next = servers.place(at: Int(pools[cell].freshest)) {
+            next.value.fresher = server.token.slot
+        }
+        pools[cell].freshest = server.token.slot
+        pools[cell].idleCount += 1
+        server.value.deadline = now + limits.idle
+        wheel.ensure(timer(of: server), by: server.value.deadline)
+        if Int(pools[cell].idleCount) > limits.idlePerServer,
+            let oldest = servers.place(at: Int(pools[cell].oldest))
+        {
+            closeIdle(oldest)
+        }
+    }
+
+    private mutating func unlink(_ server: Server) {
+        let cell = Int(server.value.cell)
+        let older = server.value.older
+        let fresher = server.value.fresher
+        if fresher == .max {
+            pools[cell].freshest = older
+        } else if let place = servers.place(at: Int(fresher)) {
+            place.value.older = older
+        }
+        if older == .max {
+            pools[cell].oldest = fresher
+        } else if let place = servers.place(at: Int(older)) {
+            place.value.fresher = fresher
+        }
+        server.value.older = .max
+        server.value.fresher = .max
+        pools[cell].idleCount -= 1
+    }
+
+    mutating func closeIdle(_ server: Server) {
+        unlink(server)
+        retire(server)
+    }
+
+    mutating func closeIdle(cell: Int) {
+        while pools[cell].oldest != .max {
+            guard let server = servers.place(at: Int(pools[cell].oldest)) else { return }
+            closeIdle(server)
+        }
+    }
+
+    /// Ends a connection that must not be used again; its descriptor goes with the turn.
+    mutating func retire(_ server: Server) {
+        guard server.value.phase != .closed else { return }
+        server.value.phase = .closed
+        server.value.exchange = nil
+        wheel.cancel(timer(of: server))
+        closedServers.push(server.token)
+    }
+}

@@ -1,0 +1,436 @@
+import Balancing
+import HTTP
+import HTTP1
+import Health
+import Linux
+import Memory
+import Synchronization
+import Telemetry
+import Timing
+
+extension Worker {
+    // MARK: - The good end
+
+    /// The response has gone out whole: settles the account and goes on with the client.
+    mutating func finish(_ turn: Turn) {
+        let client = turn.value.client
+        if let server = turn.value.server {
+            turn.value.server = nil
+            if turn.value.serverPersists, turn.value.isRequestSent, !turn.value.isSendingRefused,
+                turn.value.responseRawStart == server.value.input.end,
+                let service = turn.value.service
+            {
+                checkIn(server, of: service)
+            } else {
+                retire(server)
+            }
+        }
+        releaseHold(turn, failed: turn.value.status >= 500)
+        let persists =
+            turn.value.clientPersists && turn.value.isRequestReceived && drainDeadline == nil
+        let used = turn.value.rawStart
+        settle(turn)
+
+        let input = client.value.input.count - (used - client.value.input.start)
+        guard persists else {
+            if input > 0 || client.value.ready.contains(.readable) {
+                closeGently(client)
+            } else {
+                close(client)
+            }
+            return
+        }
+        client.value.input.consume(used - client.value.input.start)
+        client.value.phase = .idle
+        client.value.scanned = 0
+        if client.value.input.isEmpty {
+            blocks.recycle(exchange(&client.value.input, with: Buffer()))
+        }
+        if !client.value.input.isEmpty || client.value.ready.contains(.readable) {
+            enqueue(client)
+        }
+        setDeadline(client, now + plan.value.listeners[Int(client.value.listener)].idleTimeout)
+    }
+
+    /// Frees the exchange: what it held, its account, its lease on the configuration.
+    mutating func settle(_ turn: Turn) {
+        let client = turn.value.client
+        leaveQueue(turn)
+        account(turn)
+        if let pipe = turn.value.requestPipe { pipes.put(pipe) }
+        if let pipe = turn.value.responsePipe { pipes.put(pipe) }
+        let place = turn.value.plan
+        let service = turn.value.service
+        client.value.exchange = nil
+        _ = exchanges.remove(turn)
+        if let service {
+            service.value.exchangeCount -= 1
+            if service.value.isRetired, service.value.exchangeCount == 0 {
+                _ = services.remove(service)
+            }
+        }
+        place.value.leaseCount -= 1
+        if place.value.leaseCount == 0, !place.value.isCurrent { _ = plans.remove(place) }
+    }
+
+    // MARK: - Bad ends
+
+    /// The client went away: the work for it stops at once.
+    mutating func clientGone(_ turn: Turn) {
+        let client = turn.value.client
+        if turn.value.reason == .ok {
+            turn.value.reason = turn.value.stage == .tunnel ? .ok : .clientClosed
+        }
+        if turn.value.status == 0 { turn.value.status = 499 }
+        dropServer(turn)
+        settle(turn)
+        close(client)
+    }
+
+    /// A response that cannot be finished: the client must see that it was cut.
+    mutating func cut(_ turn: Turn, _ reason: Reason) {
+        let client = turn.value.client
+        turn.value.reason = reason
+        // Counted and chunked content is known to be short when the connection ends. Content
+        // that ends with the connection looks whole, unless the end is a reset.
+        let endsWithClose =
+            turn.value.responseFraming == .untilClose
+            || turn.value.responseRewrite == .removeChunks
+        let mustReset = endsWithClose && turn.value.responseRewrite != .addChunks
+        dropServer(turn)
+        settle(turn)
+        if mustReset {
+            abort(client)
+        } else {
+            close(client)
+        }
+    }
+
+    /// Ends the attempt's connection, if there is one, and its place in the server's count.
+    mutating func dropServer(_ turn: Turn) {
+        if let server = turn.value.server {
+            turn.value.server = nil
+            retire(server)
+        }
+        releaseHold(turn, failed: false)
+    }
+
+    /// Takes the exchange off its server's count. A failed one may keep its place a while, so
+    /// that a server that fails fast does not look idle (`algorithms.md` 1.7).
+    private mutating func releaseHold(_ turn: Turn, failed: Bool) {
+        let cell = Int(turn.value.heldCell)
+        guard cell >= 0, let service = turn.value.service else { return }
+        turn.value.heldCell = -1
+        let duration = now - turn.value.attemptBegan
+        if failed {
+            if let hold = service.value.successes.holdInterval(failedAfter: duration),
+                held.hold(server: UInt32(cell), until: now + hold)
+            {
+                return
+            }
+        } else if turn.value.responseStage == .complete {
+            service.value.successes.succeeded(after: duration)
+        }
+        releaseSlot(cell)
+    }
+
+    // MARK: - Attempts that fail
+
+    /// An attempt has failed before its response could begin: another one, or our answer.
+    ///
+    /// - Parameter nothingSent: the server provably saw no byte of the request.
+    mutating func attemptFailed(_ turn: Turn, _ reason: Reason, nothingSent: Bool) {
+        let microseconds = (now - turn.value.attemptBegan).nanoseconds / 1000
+        let index = min(7, turn.value.attemptCount - 1)
+        if index >= 0 {
+            turn.value.tried[index].reason = reason
+            turn.value.tried[index].microseconds = UInt32(clamping: microseconds)
+        }
+        let server = turn.value.server
+        let isStale =
+            reason == .serverClosedEarly && server?.value.isReused == true
+            && server?.value.input.isEmpty == true
+        let isUnsent = nothingSent && server?.value.hasSentAnything != true
+        turn.value.server = nil
+        if let server { retire(server) }
+
+        if isStale, isUnsent || mayRepeat(turn) {
+            // The connection had ended while it was idle: no sign of a bad server, and no
+            // attempt of its own. The same server, on a new connection.
+            turn.value.attemptCount -= 1
+            if turn.value.attemptCount < 8 {
+                turn.value.tried[turn.value.attemptCount] = AttemptNote()
+            }
+            releaseHold(turn, failed: false)
+            turn.value.mustConnectAnew = true
+            rewind(turn)
+            choose(turn)
+            return
+        }
+        noteFailure(turn, reason)
+        releaseHold(turn, failed: true)
+        if mayRetry(turn, reason, isUnsent: isUnsent) {
+            retry(turn)
+        } else {
+            answer(turn, reason)
+        }
+    }
+
+    /// Whether a request that a server may have seen can be sent again.
+    private func mayRepeat(_ turn: Turn) -> Bool {
+        let route = Int(turn.value.route)
+        return turn.value.canReplay
+            && (turn.value.head.method.isIdempotent
+                || turn.value.plan.value.routePlans[route].retriesAllMethods)
+    }
+
+    private mutating func mayRetry(_ turn: Turn, _ reason: Reason, isUnsent: Bool) -> Bool {
+        guard let service = turn.value.service, !turn.value.hasAnswered else { return false }
+        let route = Int(turn.value.route)
+        let plan = turn.value.plan
+        let condition: RetryConditions
+        switch reason {
+        case .serverRefused, .serverUnreachable, .connectTimeout: condition = .connect
+        case .serverClosedEarly: condition = isUnsent ? .connect : .reset
+        case .serverSlow, .serverStalled: condition = .timeout
+        default: return false
+        }
+        guard plan.value.routePlans[route].retryConditions.contains(condition),
+            turn.value.attemptCount <= plan.value.routePlans[route].retryCount
+        else { return false }
+        if !isUnsent {
+            guard mayRepeat(turn) else {
+                turn.value.whyNoRetry =
+                    turn.value.canReplay ? .methodNotIdempotent : .bodyTooLargeToReplay
+                return false
+            }
+        }
+        guard hasAnotherServer(turn) else {
+            turn.value.whyNoRetry = .noOtherServer
+            return false
+        }
+        guard service.value.retryBudget.tryTake(now: now) else {
+            turn.value.whyNoRetry = .budgetSpent
+            return false
+        }
+        return true
+    }
+
+    private mutating func hasAnotherServer(_ turn: Turn) -> Bool {
+        guard let service = turn.value.service else { return false }
+        service.value.prepare(
+            now: now, tried: turn.value.tried, triedCount: min(8, turn.value.attemptCount))
+        service.value.roster.ignoresLimit = true
+        service.value.roster.ignoresHealth = service.value.triesAllWhenDown
+        return service.value.roster.hasEligible
+    }
+
+    /// Whether an answer with this status is thrown away for another try; begins that try.
+    mutating func retriesStatus(_ status: Int, _ turn: Turn) -> Bool {
+        let condition: RetryConditions
+        switch status {
+        case 429: condition = .status429
+        case 502: condition = .status502
+        case 503: condition = .status503
+        case 504: condition = .status504
+        default: return false
+        }
+        let route = Int(turn.value.route)
+        let plan = turn.value.plan
+        guard plan.value.routePlans[route].retryConditions.contains(condition),
+            turn.value.attemptCount <= plan.value.routePlans[route].retryCount,
+            let service = turn.value.service, mayRepeat(turn), hasAnotherServer(turn),
+            service.value.retryBudget.tryTake(now: now)
+        else { return false }
+        let index = min(7, turn.value.attemptCount - 1)
+        turn.value.tried[index].reason = .ok
+        turn.value.tried[index].microseconds = UInt32(
+            clamping: (now - turn.value.attemptBegan).nanoseconds / 1000)
+        noteAnswer(turn, status: status)
+        if let server = turn.value.server {
+            turn.value.server = nil
+            retire(server)
+        }
+        releaseHold(turn, failed: true)
+        retry(turn)
+        return true
+    }
+
+    private mutating func retry(_ turn: Turn) {
+        counters.retries &+= 1
+        turn.value.whyNoRetry = .retried
+        rewind(turn)
+        let backoff = RetryBackoff(
+            base: turn.value.plan.value.routePlans[Int(turn.value.route)].retryBackoff)
+        let delay = backoff.delay(retry: max(1, turn.value.attemptCount), random: &random)
+        guard delay > .zero else {
+            choose(turn)
+            return
+        }
+        turn.value.stage = .backingOff
+        setExchangeDeadline(turn, now + delay)
+    }
+
+    /// Puts the request back to its beginning, for another attempt.
+    private mutating func rewind(_ turn: Turn) {
+        turn.value.stage = .connecting
+        turn.value.responseStage = .awaitingHead
+        turn.value.sentEnd = turn.value.contentStart
+        turn.value.isRequestSent = false
+        turn.value.isSendingRefused = false
+    }
+
+    // MARK: - What is learned of a server
+
+    /// A final head came: good or bad news about the server.
+    mutating func noteAnswer(_ turn: Turn, status: Int) {
+        let cell = Int(turn.value.heldCell)
+        guard cell >= 0 else { return }
+        cells[cell].answers.wrappingAdd(1, ordering: .relaxed)
+        if cells[cell].firstAnswer.load(ordering: .relaxed) == 0 {
+            let microseconds = min(
+                (now - turn.value.attemptBegan).nanoseconds / 1000, 1 << 48 - 1)
+            cells[cell].firstAnswer.store(
+                UInt64(status) << 48 | microseconds, ordering: .relaxed)
+        }
+        if status >= 500 { cells[cell].failures.wrappingAdd(1, ordering: .relaxed) }
+        switch status {
+        case 502, 503, 504: noteOutlier(turn, cell)
+        default:
+            let bits = cells[cell].outlier.load(ordering: .relaxed)
+            var state = OutlierState(bits: bits)
+            guard state.hasErrors else { return }
+            state.succeeded()
+            // Another loop may have been faster: then its news counts.
+            _ = cells[cell].outlier.compareExchange(
+                expected: bits, desired: state.bits, ordering: .relaxed)
+        }
+    }
+
+    /// The server refused, broke off, stalled or sent nonsense.
+    mutating func noteFailure(_ turn: Turn, _ reason: Reason) {
+        let cell = Int(turn.value.heldCell)
+        guard cell >= 0 else { return }
+        switch reason {
+        case .queueFull, .internalError, .clientClosed, .clientSlow: return
+        default: break
+        }
+        cells[cell].failures.wrappingAdd(1, ordering: .relaxed)
+        noteOutlier(turn, cell)
+    }
+
+    private mutating func noteOutlier(_ turn: Turn, _ cell: Int) {
+        guard let service = turn.value.service, let limits = service.value.outliers else { return }
+        let total = service.value.roster.count
+        var ejected = 0
+        for index in 0..<total {
+            let other = Int(service.value.roster.members[index].cell)
+            if cells[other].ejectedUntil.load(ordering: .relaxed) > now.nanoseconds {
+                ejected += 1
+            }
+        }
+        let mayEject = limits.mayEject(alreadyEjected: ejected, of: total)
+        for _ in 0..<8 {
+            let bits = cells[cell].outlier.load(ordering: .relaxed)
+            var state = OutlierState(bits: bits)
+            let ejects = state.failed(limits, now: now, mayEject: mayEject)
+            let (isDone, _) = cells[cell].outlier.compareExchange(
+                expected: bits, desired: state.bits, ordering: .relaxed)
+            guard isDone else { continue }
+            if ejects {
+                cells[cell].ejectedUntil.store(
+                    state.ejectedUntil.nanoseconds, ordering: .relaxed)
+                control.post(
+                    .ejected(
+                        cell: cell, service: service.value.id, failures: limits.errors,
+                        interval: state.ejectedUntil - now))
+            }
+            return
+        }
+    }
+
+    // MARK: - Timers
+
+    mutating func timeUp(_ client: Client) {
+        switch client.value.phase {
+        case .idle, .lingering:
+            // A new connection that never said anything is idle too.
+            close(client)
+        case .readingHead:
+            refuse(client, .clientSlow, status: 408, rule: "header-timeout")
+        case .exchanging:
+            if let turn = client.value.exchange { timeUp(turn) }
+        case .closed:
+            break
+        }
+    }
+
+    private mutating func timeUp(_ turn: Turn) {
+        guard turn.value.deadline <= now else {
+            setDeadline(turn.value.client, turn.value.deadline)
+            return
+        }
+        let isTotal = turn.value.totalDeadline <= now
+        switch turn.value.stage {
+        case .finished:
+            break
+        case .queued:
+            leaveQueue(turn)
+            answer(turn, isTotal ? .totalTimeout : .queueTimeout)
+        case .backingOff:
+            if isTotal {
+                answer(turn, .totalTimeout)
+            } else {
+                turn.value.stage = .connecting
+                choose(turn)
+            }
+        case .connecting:
+            if isTotal {
+                dropServer(turn)
+                answer(turn, .totalTimeout)
+            } else {
+                attemptFailed(turn, .connectTimeout, nothingSent: true)
+            }
+        case .relaying:
+            relayTimeUp(turn, isTotal: isTotal)
+        case .tunnel:
+            clientGone(turn)
+        case .answering:
+            // The client does not take what it asked for.
+            if turn.value.reason == .ok { turn.value.reason = .clientSlow }
+            let client = turn.value.client
+            settle(turn)
+            abort(client)
+        }
+    }
+
+    private mutating func relayTimeUp(_ turn: Turn, isTotal: Bool) {
+        if turn.value.responseStage == .awaitingHead {
+            if isTotal {
+                noteFailure(turn, .totalTimeout)
+                dropServer(turn)
+                answer(turn, .totalTimeout)
+            } else if turn.value.isRequestSent {
+                attemptFailed(turn, .serverSlow, nothingSent: false)
+            } else if turn.value.sentEnd == turn.value.validEnd,
+                turn.value.server?.value.output.isEmpty == true,
+                (turn.value.requestPipe?.value.fill ?? 0) == 0
+            {
+                // All that came has gone: it is the client who does not go on.
+                dropServer(turn)
+                turn.value.clientPersists = false
+                answer(turn, .clientSlow)
+            } else {
+                attemptFailed(turn, .serverStalled, nothingSent: false)
+            }
+            return
+        }
+        if isTotal {
+            serverBroken(turn, .totalTimeout)
+        } else if turn.value.isAwaitingClient {
+            cut(turn, .clientSlow)
+        } else {
+            serverBroken(turn, .serverStalled)
+        }
+    }
+}

@@ -1,0 +1,154 @@
+import HTTP
+import HTTP1
+import Linux
+import Memory
+import Telemetry
+import Timing
+
+extension Worker {
+    /// The server agreed to another protocol: from here on, bytes (RFC 9110 §7.8).
+    mutating func switchProtocols(
+        _ head: ResponseHead, _ turn: Turn, _ server: Server
+    ) -> Bool {
+        guard turn.value.head.isUpgrade, head.isUpgrade, turn.value.isRequestSent else {
+            turn.value.rule = "unexpected-101"
+            attemptFailed(turn, .upgradeFailed, nothingSent: false)
+            return false
+        }
+        let client = turn.value.client
+        turn.value.status = 101
+        turn.value.answeredAt = now
+        turn.value.hasAnswered = true
+        noteAnswer(turn, status: 101)
+        composeResponseHead(turn, server, head)
+        server.value.input.consume(head.headByteCount)
+        guard sendScratch(turn, client) else { return false }
+
+        // The head is all that the log will want: a tunnel that is silent owns no block.
+        let start = turn.value.headStart
+        let headCount = turn.value.head.headByteCount
+        var saved = Buffer(capacity: headCount)
+        saved.append(client.value.input.span(from: start, to: start + headCount))
+        turn.value.savedHead = saved
+        client.value.input.consume(turn.value.rawStart - client.value.input.start)
+        turn.value.stage = .tunnel
+        turn.value.clientPersists = false
+        turn.value.totalDeadline = .never
+        pumpTunnel(turn)
+        return false
+    }
+
+    /// Moves what both sides have, as far as both sides allow; each direction ends alone.
+    mutating func pumpTunnel(_ turn: Turn) {
+        guard let server = turn.value.server else { return }
+        let client = turn.value.client
+        var moved = false
+        for round in 0..<17 {
+            if round == 16 {
+                enqueue(client)
+                break
+            }
+            var progress = false
+            if !client.value.output.isEmpty {
+                let before = client.value.output.count
+                _ = flush(client)
+                guard turn.isValid else { return }
+                progress = client.value.output.count < before
+            }
+            if client.value.output.isEmpty {
+                let step = tunnelStep(
+                    from: server.value.socket, &server.value.input, &server.value.ready,
+                    to: client.value.socket, &client.value.ready,
+                    isClosed: &turn.value.closesTunnelToClient)
+                turn.value.bytesOut += UInt64(step.count)
+                if step.isBroken {
+                    tunnelEnded(turn)
+                    return
+                }
+                progress = progress || step.count > 0
+            }
+            let step = tunnelStep(
+                from: client.value.socket, &client.value.input, &client.value.ready,
+                to: server.value.socket, &server.value.ready,
+                isClosed: &turn.value.closesTunnelToServer)
+            turn.value.bytesIn += UInt64(step.count)
+            if step.isBroken {
+                tunnelEnded(turn)
+                return
+            }
+            progress = progress || step.count > 0
+            guard progress else { break }
+            moved = true
+        }
+        if turn.value.closesTunnelToClient, turn.value.closesTunnelToServer {
+            tunnelEnded(turn)
+            return
+        }
+        if moved || turn.value.deadline == .never || !turn.value.isTunnelTimed {
+            turn.value.isTunnelTimed = true
+            let timeout = turn.value.plan.value.routePlans[Int(turn.value.route)].tunnelTimeout
+            setExchangeDeadline(turn, timeout == .forever ? .never : now + timeout)
+        }
+    }
+
+    private mutating func tunnelEnded(_ turn: Turn) {
+        let client = turn.value.client
+        dropServer(turn)
+        settle(turn)
+        close(client)
+    }
+
+    /// Sends what `input` holds, then reads once more.
+    private mutating func tunnelStep(
+        from source: borrowing FileDescriptor, _ input: inout Buffer, _ ready: inout Readiness,
+        to target: borrowing FileDescriptor, _ targetReady: inout Readiness,
+        isClosed: inout Bool
+    ) -> (count: Int, isBroken: Bool) {
+        guard !isClosed else { return (0, false) }
+        var sent = 0
+        if !input.isEmpty {
+            switch kernel.send(target, input.bytes) {
+            case .bytes(let count):
+                input.consume(count)
+                sent = count
+                guard input.isEmpty else {
+                    targetReady.remove(.writable)
+                    return (sent, false)
+                }
+            case .wouldBlock:
+                targetReady.remove(.writable)
+                return (0, false)
+            case .failed, .endOfStream:
+                return (0, true)
+            }
+        }
+        guard ready.contains(.readable) else {
+            blocks.recycle(exchange(&input, with: Buffer()))
+            return (sent, false)
+        }
+        if !input.hasBlock {
+            // No block to be had: the edge is written down, the next turn tries again.
+            guard let block = blocks.take(.small) else { return (sent, false) }
+            input = block
+        }
+        input.reset()
+        let room = input.room
+        switch kernel.receive(source, into: &input, atMost: .max) {
+        case .bytes(let count):
+            if count < room, !ready.contains(.peerFinished) { ready.remove(.readable) }
+            // Sent in the next round.
+            return (max(sent, 1), false)
+        case .wouldBlock:
+            ready.remove(.readable)
+            blocks.recycle(exchange(&input, with: Buffer()))
+            return (sent, false)
+        case .endOfStream:
+            isClosed = true
+            kernel.shutdownSending(target)
+            blocks.recycle(exchange(&input, with: Buffer()))
+            return (sent, false)
+        case .failed:
+            return (sent, true)
+        }
+    }
+}

@@ -1,0 +1,208 @@
+import Linux
+import Memory
+import Reactor
+import Timing
+
+/// What a watched key names.
+enum WatchedKind: UInt64 {
+    case listener = 0
+    case bell = 1
+    case client = 2
+    case server = 3
+
+    func key(_ token: Token) -> UInt64 {
+        UInt64(token.generation) << 32 | rawValue << 30 | UInt64(token.slot)
+    }
+}
+
+// The turn of a loop:
+//
+//     wait → read clock → events → run queue → due timers → held slots → close → (again)
+//
+// Work per event is bounded; a connection that stopped early is put into the run queue: that,
+// not a new edge, is what brings it back. Closing last means that a descriptor number cannot
+// be reused while the batch may still mention it; the generation in the token covers the rest.
+extension Worker {
+    /// Runs until the loop has drained.
+    mutating func run() {
+        do throws(Errno) {
+            try mailbox.attach(to: &kernel, key: WatchedKind.bell.key(Token(slot: 0, generation: 0)))
+        } catch {
+            preconditionFailure("a new epoll instance takes a new eventfd")
+        }
+        while !isStopped { turn() }
+    }
+
+    mutating func turn() {
+        let count = kernel.wait(timeToWait())
+        now = kernel.now()
+        for index in 0..<count {
+            let event = kernel.event(index)
+            dispatch(event.key, event.readiness)
+        }
+        runQueued()
+        runTimers()
+        releaseHeldSlots()
+        if pausedListenerCount > 0 { resumeListeners() }
+        reap()
+        if let drainDeadline { continueDraining(until: drainDeadline) }
+    }
+
+    private func timeToWait() -> Interval? {
+        guard runQueue.isEmpty else { return .zero }
+        var wait = wheel.timeToNext(now: now) ?? .forever
+        if held.next != .never { wait = min(wait, held.next - now) }
+        // Another loop may have closed the connection that makes room here.
+        if pausedListenerCount > 0 { wait = min(wait, .milliseconds(100)) }
+        if let drainDeadline { wait = min(wait, max(drainDeadline - now, .milliseconds(1))) }
+        return wait == .forever ? nil : wait
+    }
+
+    private mutating func dispatch(_ key: UInt64, _ readiness: Readiness) {
+        let token = Token(
+            slot: UInt32(truncatingIfNeeded: key & 0x3FFF_FFFF),
+            generation: UInt32(truncatingIfNeeded: key >> 32))
+        switch key >> 30 & 3 {
+        case WatchedKind.client.rawValue:
+            guard let client = clients.place(of: token), client.value.phase != .closed else {
+                return
+            }
+            client.value.ready.formUnion(readiness)
+            drive(client)
+        case WatchedKind.server.rawValue:
+            guard let server = servers.place(of: token), server.value.phase != .closed else {
+                return
+            }
+            server.value.ready.formUnion(readiness)
+            drive(server)
+        case WatchedKind.listener.rawValue:
+            if let listener = listeners.place(of: token) { accept(listener) }
+        default:
+            for message in mailbox.collect() { receive(message) }
+        }
+    }
+
+    /// Goes on with whatever the client's connection can do now.
+    mutating func drive(_ client: Client) {
+        switch client.value.phase {
+        case .idle, .readingHead:
+            if client.value.ready.contains(.broken) {
+                close(client)
+            } else {
+                readHead(client)
+            }
+        case .exchanging:
+            guard let turn = client.value.exchange else { return }
+            drive(turn)
+        case .lingering:
+            linger(client)
+        case .closed:
+            break
+        }
+    }
+
+    private mutating func drive(_ server: Server) {
+        if let turn = server.value.exchange {
+            drive(turn)
+        } else if server.value.phase == .idle {
+            // An idle connection has nothing to say: what arrives is its end, or nonsense.
+            if !server.value.ready.isDisjoint(with: [.readable, .peerFinished, .broken]) {
+                closeIdle(server)
+            }
+        }
+    }
+
+    mutating func enqueue(_ client: Client) {
+        guard !client.value.isQueued else { return }
+        client.value.isQueued = true
+        runQueue.push(client.token)
+    }
+
+    private mutating func runQueued() {
+        // Only what was there at the start: who queues itself again waits for the next turn.
+        for _ in 0..<runQueue.count {
+            guard let token = runQueue.pop(), let client = clients.place(of: token) else {
+                continue
+            }
+            client.value.isQueued = false
+            if client.value.phase != .closed { drive(client) }
+        }
+    }
+
+    private mutating func releaseHeldSlots() {
+        while let cell = held.popDue(now: now) { releaseSlot(Int(cell)) }
+    }
+
+    /// Frees what was closed during the turn.
+    private mutating func reap() {
+        while let token = closedClients.pop() {
+            guard let place = clients.place(of: token) else { continue }
+            let client = clients.remove(place)
+            discard(client)
+        }
+        while let token = closedServers.pop() {
+            guard let place = servers.place(of: token) else { continue }
+            let server = servers.remove(place)
+            discard(server)
+        }
+    }
+
+    private mutating func discard(_ client: consuming Downstream) {
+        blocks.recycle(client.input)
+        blocks.recycle(client.output)
+        kernel.close(client.socket)
+    }
+
+    private mutating func discard(_ server: consuming Upstream) {
+        blocks.recycle(server.input)
+        blocks.recycle(server.output)
+        kernel.close(server.socket)
+    }
+
+    // MARK: - Timers
+
+    /// Makes sure that the client's timer fires soon after `deadline`. Costs nothing when the
+    /// wheel is armed for an earlier moment already.
+    mutating func setDeadline(_ client: Client, _ deadline: LoopInstant) {
+        client.value.deadline = deadline
+        if deadline != .never { wheel.ensure(timer(of: client), by: deadline) }
+    }
+
+    private mutating func runTimers() {
+        wheel.advance(to: now)
+        while let number = wheel.takeDue() {
+            if number < clients.capacity {
+                guard let client = clients.place(at: number), client.value.phase != .closed
+                else { continue }
+                if client.value.deadline > now {
+                    setDeadline(client, client.value.deadline)
+                } else {
+                    timeUp(client)
+                }
+            } else {
+                guard let server = servers.place(at: number - clients.capacity),
+                    server.value.phase != .closed
+                else { continue }
+                if server.value.deadline > now {
+                    if server.value.deadline != .never {
+                        wheel.ensure(number, by: server.value.deadline)
+                    }
+                } else if server.value.phase == .idle {
+                    closeIdle(server)
+                }
+            }
+        }
+    }
+
+    // MARK: - The time of day
+
+    /// Nanoseconds since 1970. The clock is read once a second; in between it is the loop's
+    /// own.
+    mutating func wallNow() -> Int64 {
+        if now - wallReadAt >= .seconds(1) {
+            wallReadAt = now
+            wallOffset = kernel.wallClock() - Int64(now.nanoseconds)
+        }
+        return wallOffset + Int64(now.nanoseconds)
+    }
+}

@@ -1,0 +1,250 @@
+import Configuration
+import HTTP
+import HTTP1
+import Health
+public import Linux
+public import Memory
+import Reactor
+import Routing
+import Synchronization
+import Telemetry
+public import Timing
+
+/// What every loop is given at its start.
+public struct WorkerParameters: Sendable {
+    public var loop: Int
+    public var loopCount: Int
+    public var cells: ServerCells
+    public var listenerCells: ListenerCells
+    public var serviceCells: ServiceCells
+    public var clientCounts: ClientCounts
+    public var mailbox: LoopMailbox
+    public var control: ControlMailbox
+    /// The mailboxes of all loops, this one's included.
+    public var siblings: [LoopMailbox]
+    public var log: AccessRing
+    public var snapshot: Snapshot
+    /// What `auto` stands for, over all loops and listeners.
+    public var connectionCapacity: Int
+    /// Bytes that the blocks of one loop may hold.
+    public var blockBytes: Int
+    /// How we call ourselves in `Via`; unique to this process, so that a loop is recognised.
+    public var pseudonym: String
+
+    public init(
+        loop: Int, loopCount: Int, cells: ServerCells, listenerCells: ListenerCells,
+        serviceCells: ServiceCells, clientCounts: ClientCounts, mailbox: LoopMailbox, control: ControlMailbox, siblings: [LoopMailbox],
+        log: AccessRing, snapshot: Snapshot, connectionCapacity: Int, blockBytes: Int,
+        pseudonym: String
+    ) {
+        self.loop = loop
+        self.loopCount = loopCount
+        self.cells = cells
+        self.listenerCells = listenerCells
+        self.serviceCells = serviceCells
+        self.clientCounts = clientCounts
+        self.mailbox = mailbox
+        self.control = control
+        self.siblings = siblings
+        self.log = log
+        self.snapshot = snapshot
+        self.connectionCapacity = connectionCapacity
+        self.blockBytes = blockBytes
+        self.pseudonym = pseudonym
+    }
+}
+
+/// What all loops share of one listener.
+public struct ListenerCell: ~Copyable, Sendable {
+    public let connections: Atomic<Int>
+    private let padding: [15 of Int]
+}
+
+public typealias ListenerCells = SharedTable<ListenerCell>
+
+/// What all loops share of one service.
+public struct ServiceCell: ~Copyable, Sendable {
+    /// Exchanges that wait for a slot.
+    public let waiting: Atomic<Int>
+    private let padding: [15 of Int]
+}
+
+public typealias ServiceCells = SharedTable<ServiceCell>
+
+/// One event loop's share of the proxy: its clients, its connections to servers, and the
+/// exchanges between them. Nothing of it is shared but the cells.
+///
+/// Generic over the kernel, and specialised in this module by ``Serving``.
+struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
+    var kernel: Kernel
+    let loop: Int
+    let loopCount: Int
+    let cells: ServerCells
+    let listenerCells: ListenerCells
+    let serviceCells: ServiceCells
+    let clientCounts: ClientCounts
+    let mailbox: LoopMailbox
+    let control: ControlMailbox
+    let siblings: [LoopMailbox]
+    let connectionCapacity: Int
+
+    var clients: Slab<Downstream>
+    var servers: Slab<Upstream>
+    var exchanges: Slab<Exchange>
+    var plans: Slab<Plan>
+    var plan: Place<Plan>
+    var services: Slab<ServiceState>
+    /// The states of services by their number.
+    var serviceTokens: FixedArray<Token>
+    /// Idle connections by the server's cell.
+    var pools: FixedArray<ServerPool>
+    var listeners: Slab<ListenerState>
+    /// The listening sockets by the listener's number.
+    var listenerTokens: FixedArray<Token>
+    var pausedListenerCount = 0
+    /// Exchanges of this loop that wait for a slot, over all services.
+    var waitingCount = 0
+    /// Services with a bound on requests per server.
+    var limitedServiceCount = 0
+    var hasSaidExhausted = false
+
+    var blocks: BufferPool
+    var pipes: PipePool
+    var wheel: TimerWheel
+    var runQueue: TokenQueue
+    var closedClients: TokenQueue
+    var closedServers: TokenQueue
+    var held = HeldSlots(capacity: 4096)
+
+    /// Where heads are composed before they are sent.
+    var scratch: Buffer
+    var pathScratch: Buffer
+    var fields = FieldSection()
+    /// The exchange whose head the field section describes.
+    var fieldsOwner = Token(slot: 0, generation: 0)
+    var date = DateText()
+    /// Add to the monotonic clock for the time of day.
+    var wallOffset: Int64 = 0
+    var wallReadAt = LoopInstant.zero
+    var random: LoopRandom
+    var now: LoopInstant
+    var counters = LoopCounters()
+    var log: AccessRecordWriter
+    let pseudonym: FixedArray<UInt8>
+
+    var drainDeadline: LoopInstant?
+    var cutCount = 0
+    var isStopped = false
+
+    /// Capacities are reserved as address space and touched as they are used.
+    init(kernel: consuming Kernel, parameters: WorkerParameters) {
+        var kernel = kernel
+        let clientCapacity = parameters.connectionCapacity + 64
+        let serverCapacity = clientCapacity
+        now = kernel.now()
+        random = LoopRandom(seed: kernel.entropy())
+        self.kernel = kernel
+        loop = parameters.loop
+        loopCount = parameters.loopCount
+        cells = parameters.cells
+        listenerCells = parameters.listenerCells
+        serviceCells = parameters.serviceCells
+        clientCounts = parameters.clientCounts
+        mailbox = parameters.mailbox
+        control = parameters.control
+        siblings = parameters.siblings
+        connectionCapacity = parameters.connectionCapacity
+        clients = Slab(capacity: clientCapacity)
+        servers = Slab(capacity: serverCapacity)
+        exchanges = Slab(capacity: clientCapacity)
+        plans = Slab(capacity: 4096)
+        services = Slab(capacity: serviceCapacity * 2)
+        serviceTokens = FixedArray(
+            repeating: Token(slot: 0, generation: 0), count: serviceCapacity)
+        pools = FixedArray(repeating: ServerPool(), count: DataPlane.serverCapacity)
+        listeners = Slab(capacity: listenerCapacity)
+        listenerTokens = FixedArray(
+            repeating: Token(slot: 0, generation: 0), count: listenerCapacity)
+        blocks = BufferPool(capacityBytes: parameters.blockBytes)
+        pipes = PipePool()
+        wheel = TimerWheel(capacity: clientCapacity + serverCapacity, now: now)
+        runQueue = TokenQueue(capacity: clientCapacity)
+        closedClients = TokenQueue(capacity: clientCapacity)
+        closedServers = TokenQueue(capacity: serverCapacity)
+        scratch = Buffer(capacity: BufferPool.largeByteCount)
+        pathScratch = Buffer(capacity: BufferPool.smallByteCount * 2)
+        log = AccessRecordWriter(ring: parameters.log)
+        pseudonym = FixedArray(Array(parameters.pseudonym.utf8))
+        plan = plans.insert(
+            Plan(parameters.snapshot, pseudonym: parameters.pseudonym))
+        adoptServices(of: parameters.snapshot)
+    }
+
+    /// The timers of clients come first, those of servers behind them.
+    func timer(of client: Client) -> Int { Int(client.token.slot) }
+    func timer(of server: Server) -> Int { clients.capacity + Int(server.token.slot) }
+}
+
+/// A listening socket of this loop.
+struct ListenerState: ~Copyable {
+    let socket: FileDescriptor
+    let id: Int
+    var isPaused = false
+
+    init(socket: consuming FileDescriptor, id: Int) {
+        self.socket = socket
+        self.id = id
+    }
+}
+
+/// A ring of tokens that cannot overflow: at most one entry for each slot of its slab.
+struct TokenQueue: ~Copyable {
+    private var entries: FixedArray<Token>
+    private var first = 0
+    private(set) var count = 0
+
+    init(capacity: Int) {
+        entries = FixedArray(repeating: Token(slot: 0, generation: 0), count: capacity)
+    }
+
+    var isEmpty: Bool { count == 0 }
+
+    mutating func push(_ token: Token) {
+        precondition(count < entries.count, "a token is queued once")
+        var index = first + count
+        if index >= entries.count { index -= entries.count }
+        entries[index] = token
+        count += 1
+    }
+
+    mutating func pop() -> Token? {
+        guard count > 0 else { return nil }
+        let token = entries[first]
+        first = first + 1 == entries.count ? 0 : first + 1
+        count -= 1
+        return token
+    }
+}
+
+/// Pipes for splicing, bounded for each loop; an exchange that gets none copies instead.
+struct PipePool: ~Copyable {
+    static let capacity = 64
+    private var pipes = Slab<Pipe>(capacity: capacity)
+    private var spare = TokenQueue(capacity: capacity)
+
+    /// An empty pipe; `nil` when all are in use or the system has none left.
+    mutating func take<Kernel: KernelCalls & ~Copyable>(_ kernel: inout Kernel) -> Place<Pipe>? {
+        if let token = spare.pop() { return pipes.place(of: token) }
+        guard !pipes.isFull, let pipe = kernel.makePipe() else { return nil }
+        return pipes.insert(pipe)
+    }
+
+    /// Takes a pipe back. One with bytes inside is closed: they belong to nobody now.
+    mutating func put(_ pipe: Place<Pipe>) {
+        if pipe.value.fill == 0 {
+            spare.push(pipe.token)
+        } else {
+            _ = pipes.remove(pipe)
+        }
+    }
+}
