@@ -36,7 +36,7 @@ extension HeadParser {
         facts: inout HeadFacts
     ) throws(HeadError) -> Int? {
         let limit = start &+ limits.headerBytes
-        let input = clamped(whole, to: limit)
+        let input = whole.extracting(first: limit)
         let maximumCount = min(limits.headerCount, FieldSection.capacity)
         var cursor = start
         while true {

@@ -182,10 +182,10 @@ extension HeadParser {
         guard status >= 100, status <= 599 else { throw .invalidStatus }
         guard cursor < input.byteCount else { return nil }
         // The space before the reason must be there, but some servers leave out both.
-        if input.byte(cursor) == 0x20 {
-            cursor &+= 1
-        } else if input.byte(cursor) > 0x20 {
-            throw .invalidStatus
+        switch input.byte(cursor) {
+        case 0x20: cursor &+= 1
+        case 0x0D, 0x0A: break
+        default: throw .invalidStatus
         }
         let reasonEnd = input.endOfFieldValue(from: cursor)
         guard let end = try endOfLine(input, reasonEnd, otherwise: .invalidReason) else {

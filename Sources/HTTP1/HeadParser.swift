@@ -1,5 +1,5 @@
 public import HTTP
-public import Memory
+import Memory
 
 /// Reads the heads of HTTP/1 messages (RFC 9112), in one pass, without copying and without
 /// repairing anything.
@@ -38,7 +38,8 @@ public enum HeadParser {
     ) throws(HeadError) -> Parsed<RequestHead> {
         fields.removeAll()
         guard let start = try startOfRequest(input) else { return .incomplete }
-        let lineInput = clamped(input, to: start &+ limits.requestLineBytes)
+        // Cut at the limit, so that no scan can pass it.
+        let lineInput = input.extracting(first: start &+ limits.requestLineBytes)
         guard let line = try requestLine(lineInput, from: start) else {
             guard input.byteCount < start &+ limits.requestLineBytes else {
                 throw .requestLineTooLong
@@ -67,7 +68,7 @@ public enum HeadParser {
         _ input: RawSpan, limits: HeadLimits, requestMethod: Method, fields: inout FieldSection
     ) throws(HeadError) -> Parsed<ResponseHead> {
         fields.removeAll()
-        let lineInput = clamped(input, to: limits.requestLineBytes)
+        let lineInput = input.extracting(first: limits.requestLineBytes)
         guard let line = try statusLine(lineInput) else {
             guard input.byteCount < limits.requestLineBytes else { throw .headerTooLarge }
             return .incomplete
@@ -113,10 +114,5 @@ public enum HeadParser {
         }
         scanned = cursor
         return false
-    }
-
-    /// `input` up to `limit`, so that a scan cannot pass it.
-    static func clamped(_ input: RawSpan, to limit: Int) -> RawSpan {
-        input.byteCount <= limit ? input : input.extracting(0..<limit)
     }
 }
