@@ -6,8 +6,12 @@ import Timing
 /// The fields and their order are those of the reference; a field whose value isn't known is
 /// left out.
 enum AccessLine {
+    /// More than the longest line: texts of strangers come to 1.7 KB and names, nine of them, to
+    /// 2.3 KB at most, each byte of which may take six in JSON.
+    static let byteBound = 32 << 10
+
     static func append(
-        _ bytes: RawSpan, names: some NameLookup, to line: inout [UInt8]
+        _ bytes: RawSpan, names: some NameLookup, to line: inout Buffer
     ) {
         let (record, texts) = AccessRecord.decode(bytes)
         let generation = record.generation
@@ -47,7 +51,7 @@ enum AccessLine {
         object.field("trace", texts.trace, of: bytes, to: &line)
         if generation > 0 {
             object.key("config", to: &line)
-            line.append(contentsOf: [UInt8(ascii: "\""), UInt8(ascii: "g")])
+            line.append("\"g")
             line.append(decimal: generation)
             line.append(UInt8(ascii: "\""))
         }
@@ -56,7 +60,7 @@ enum AccessLine {
     }
 
     private static func append(
-        _ client: AccessRecord.Client, in object: inout JSONObject, to line: inout [UInt8]
+        _ client: AccessRecord.Client, in object: inout JSONObject, to line: inout Buffer
     ) {
         if client == .unknown { return }
         object.key("client", to: &line)
@@ -65,14 +69,14 @@ enum AccessLine {
         case .unknown: break
         case .v4(let address): AddressText.append(v4: address, to: &line)
         case .v6(let high, let low): AddressText.append(v6: high, low, to: &line)
-        case .unixSocket: line.append(word: "unix")
+        case .unixSocket: line.append("unix")
         }
         line.append(UInt8(ascii: "\""))
     }
 
     private static func append(
         attemptsOf record: AccessRecord, names name: (NamedKind, UInt32) -> String?,
-        in object: inout JSONObject, to line: inout [UInt8]
+        in object: inout JSONObject, to line: inout Buffer
     ) {
         guard record.attemptCount > 0 else { return }
         object.key("attempts", to: &line)
@@ -90,7 +94,7 @@ enum AccessLine {
     }
 
     private static func append(
-        timesOf record: AccessRecord, in object: inout JSONObject, to line: inout [UInt8]
+        timesOf record: AccessRecord, in object: inout JSONObject, to line: inout Buffer
     ) {
         object.key("ms", to: &line)
         var times = JSONObject(into: &line)
@@ -105,13 +109,13 @@ enum AccessLine {
 extension JSONObject {
     /// A text of the record; nothing when it is empty.
     fileprivate mutating func field(
-        _ name: StaticString, _ text: AccessTexts.Text, of bytes: RawSpan, to line: inout [UInt8]
+        _ name: StaticString, _ text: AccessTexts.Text, of bytes: RawSpan, to line: inout Buffer
     ) {
         guard !text.isEmpty else { return }
         key(name, to: &line)
         line.append(UInt8(ascii: "\""))
         JSONText.append(bytes, text.range, to: &line)
-        if text.isCut { line.append(word: "…") }
+        if text.isCut { line.append("…") }
         line.append(UInt8(ascii: "\""))
     }
 }

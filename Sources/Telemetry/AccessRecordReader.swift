@@ -19,14 +19,17 @@ public struct AccessRecordReader: ~Copyable {
     /// Records that the loop dropped because the ring was full.
     public var droppedCount: UInt64 { ring.droppedCount }
 
-    /// Appends the oldest record to `line` as one line of JSON and a line feed, and removes it.
+    /// The room that ``readLine(into:names:)`` asks for.
+    public static var lineByteBound: Int { AccessLine.byteBound }
+
+    /// Appends the oldest record to `lines` as one line of JSON and a line feed, and removes it.
     ///
+    /// - Parameter lines: must have room for ``lineByteBound``.
     /// - Returns: `false` when there is none.
-    public mutating func readLine(
-        into line: inout [UInt8], names: some NameLookup
-    ) -> Bool {
+    public mutating func readLine(into lines: inout Buffer, names: some NameLookup) -> Bool {
+        precondition(lines.room >= Self.lineByteBound)
         guard !ring.isEmpty else { return false }
-        AccessLine.append(ring.first, names: names, to: &line)
+        AccessLine.append(ring.first, names: names, to: &lines)
         ring.removeFirst()
         return true
     }

@@ -1,6 +1,8 @@
+import Memory
+
 /// Addresses as people write them.
 enum AddressText {
-    static func append(v4 address: UInt32, to line: inout [UInt8]) {
+    static func append(v4 address: UInt32, to line: inout Buffer) {
         for shift: UInt32 in [24, 16, 8, 0] {
             if shift < 24 { line.append(UInt8(ascii: ".")) }
             line.append(decimal: UInt64(address >> shift & 0xFF))
@@ -10,7 +12,7 @@ enum AddressText {
     /// In the canonical form of RFC 5952 §4: lower case, no leading zeros, the longest run of
     /// two or more zero groups (the first of equals) as `::`. An IPv4 address that came through
     /// an IPv6 socket is written as what it is.
-    static func append(v6 high: UInt64, _ low: UInt64, to line: inout [UInt8]) {
+    static func append(v6 high: UInt64, _ low: UInt64, to line: inout Buffer) {
         if high == 0, low >> 32 == 0xFFFF {
             append(v4: UInt32(truncatingIfNeeded: low), to: &line)
             return
@@ -30,14 +32,14 @@ enum AddressText {
         var index = 0
         while index < 8 {
             if index == longest.lowerBound, !longest.isEmpty {
-                line.append(word: "::")
+                line.append("::")
                 index = longest.upperBound
                 continue
             }
             if index > 0, index != longest.upperBound || longest.isEmpty {
                 line.append(UInt8(ascii: ":"))
             }
-            line.append(hexadecimal: group(index), width: 1)
+            line.append(hexadecimal: group(index))
             index += 1
         }
     }

@@ -1,24 +1,35 @@
+import Memory
+
 /// The time of day in UTC, as RFC 3339 writes it.
 enum CivilTime {
     /// Appends 24 bytes, as `2026-11-23T18:08:50.607Z`. Milliseconds are rounded down.
-    static func append(nanosecondsSince1970: UInt64, to line: inout [UInt8]) {
+    static func append(nanosecondsSince1970: UInt64, to line: inout Buffer) {
         let milliseconds = nanosecondsSince1970 / 1_000_000
         let seconds = milliseconds / 1000
         let date = date(day: Int(seconds / 86_400))
-        line.append(decimal: UInt64(date.year), width: 4)
+        append(UInt64(date.year), digits: 4, to: &line)
         line.append(UInt8(ascii: "-"))
-        line.append(decimal: UInt64(date.month), width: 2)
+        append(UInt64(date.month), digits: 2, to: &line)
         line.append(UInt8(ascii: "-"))
-        line.append(decimal: UInt64(date.day), width: 2)
+        append(UInt64(date.day), digits: 2, to: &line)
         line.append(UInt8(ascii: "T"))
-        line.append(decimal: seconds / 3600 % 24, width: 2)
+        append(seconds / 3600 % 24, digits: 2, to: &line)
         line.append(UInt8(ascii: ":"))
-        line.append(decimal: seconds / 60 % 60, width: 2)
+        append(seconds / 60 % 60, digits: 2, to: &line)
         line.append(UInt8(ascii: ":"))
-        line.append(decimal: seconds % 60, width: 2)
+        append(seconds % 60, digits: 2, to: &line)
         line.append(UInt8(ascii: "."))
-        line.append(decimal: milliseconds % 1000, width: 3)
+        append(milliseconds % 1000, digits: 3, to: &line)
         line.append(UInt8(ascii: "Z"))
+    }
+
+    private static func append(_ number: UInt64, digits: Int, to line: inout Buffer) {
+        var divisor: UInt64 = 1
+        for _ in 1..<digits { divisor *= 10 }
+        while divisor > 0 {
+            line.append(UInt8(truncatingIfNeeded: number / divisor % 10) + UInt8(ascii: "0"))
+            divisor /= 10
+        }
     }
 
     /// The Gregorian date of a day, counted from 1970-01-01.

@@ -6,7 +6,7 @@ import Memory
 /// to U+009F) and U+007F among them, so that no log line can steer a terminal. What is not UTF-8
 /// is replaced by U+FFFD, one for each maximal part of a character, as Unicode 3.9 recommends.
 enum JSONText {
-    static func append(_ bytes: RawSpan, _ range: ByteRange, to line: inout [UInt8]) {
+    static func append(_ bytes: RawSpan, _ range: ByteRange, to line: inout Buffer) {
         var position = range.lower
         while position < range.upper {
             let byte = bytes.byte(position)
@@ -17,10 +17,9 @@ enum JSONText {
             }
             let (length, isWhole) = character(in: bytes, at: position, end: range.upper)
             if !isWhole {
-                line.append(contentsOf: [0xEF, 0xBF, 0xBD])
+                line.append("\u{FFFD}")
             } else if byte == 0xC2, bytes.byte(position + 1) < 0xA0 {
-                line.append(word: "\\u")
-                line.append(hexadecimal: UInt64(bytes.byte(position + 1)), width: 4)
+                append(control: UInt64(bytes.byte(position + 1)), to: &line)
             } else {
                 for offset in 0..<length { line.append(bytes.byte(position + offset)) }
             }
@@ -28,17 +27,41 @@ enum JSONText {
         }
     }
 
-    private static func append(ascii byte: UInt8, to line: inout [UInt8]) {
+    /// The most bytes of a name that are written.
+    private static let nameByteBound = 256
+
+    /// Appends a name, cut to 256 bytes.
+    static func append(_ name: String, to line: inout Buffer) {
+        var rest = nameByteBound
+        for scalar in name.unicodeScalars {
+            let bytes = UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter
+            rest -= bytes.count
+            guard rest >= 0 else { return }
+            if scalar.value < 0x80 {
+                append(ascii: UInt8(scalar.value), to: &line)
+            } else if scalar.value < 0xA0 {
+                append(control: UInt64(scalar.value), to: &line)
+            } else {
+                for byte in bytes { line.append(byte) }
+            }
+        }
+    }
+
+    private static func append(control number: UInt64, to line: inout Buffer) {
+        line.append("\\u")
+        line.append(hexadecimal: number, width: 4)
+    }
+
+    private static func append(ascii byte: UInt8, to line: inout Buffer) {
         switch byte {
-        case UInt8(ascii: "\""): line.append(word: "\\\"")
-        case UInt8(ascii: "\\"): line.append(word: "\\\\")
-        case 0x0A: line.append(word: "\\n")
-        case 0x0D: line.append(word: "\\r")
-        case 0x09: line.append(word: "\\t")
+        case UInt8(ascii: "\""): line.append("\\\"")
+        case UInt8(ascii: "\\"): line.append("\\\\")
+        case 0x0A: line.append("\\n")
+        case 0x0D: line.append("\\r")
+        case 0x09: line.append("\\t")
         case 0x20..<0x7F: line.append(byte)
         default:
-            line.append(word: "\\u")
-            line.append(hexadecimal: UInt64(byte), width: 4)
+            append(control: UInt64(byte), to: &line)
         }
     }
 
