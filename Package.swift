@@ -87,5 +87,8 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),
+
+        tests("HTTPTests", of: ["HTTP", "Memory"]),
+        tests("HTTP1Tests", of: ["HTTP1", "HTTP", "Memory"]),
     ]
 )

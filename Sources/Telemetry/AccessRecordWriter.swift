@@ -1,0 +1,64 @@
+public import Memory
+
+/// The loop's end of the access log.
+///
+/// Writing copies some 200 bytes of numbers and the texts, and formats nothing; it neither
+/// waits, allocates nor calls the kernel. When the ring is full the record is dropped and
+/// counted. The log writer's thread looks into the rings by itself, some ten times a second.
+public struct AccessRecordWriter: ~Copyable {
+    // Longer texts are cut, and end with an ellipsis in the line.
+    public static let idByteBound = 64
+    public static let methodByteBound = 32
+    public static let hostByteBound = 255
+    public static let pathByteBound = 1024
+    public static let agentByteBound = 256
+    public static let traceByteBound = 64
+
+    private var ring: ByteRingProducer
+
+    public init(ring: consuming ByteRingProducer) { self.ring = ring }
+
+    /// Records dropped because the ring was full.
+    public var droppedCount: UInt64 { ring.droppedCount }
+
+    /// Writes a record.
+    ///
+    /// - Parameters:
+    ///   - head: what the positions of the record's texts refer to; empty when it has none.
+    ///   - id: the id of the request; may be empty.
+    /// - Returns: `false` when it was dropped.
+    @discardableResult
+    public mutating func write(
+        _ record: borrowing AccessRecord, head: RawSpan, id: RawSpan
+    ) -> Bool {
+        var lengths = TextLengths()
+        let idCount = lengths.set(0, count: id.byteCount, bound: Self.idByteBound)
+        let method = lengths.cut(1, record.method, to: Self.methodByteBound)
+        let host = lengths.cut(2, record.host, to: Self.hostByteBound)
+        let path = lengths.cut(3, record.path, to: Self.pathByteBound)
+        let agent = lengths.cut(4, record.agent, to: Self.agentByteBound)
+        let trace = lengths.cut(5, record.trace, to: Self.traceByteBound)
+
+        let textCount =
+            idCount + Int(method.count) + Int(host.count) + Int(path.count) + Int(agent.count)
+            + Int(trace.count)
+        guard ring.begin(byteCount: AccessRecord.byteCount + textCount) else { return false }
+        record.encode(lengths: lengths, into: &ring)
+        ring.write(id.extracting(0..<idCount))
+        ring.write(head.extracting(method.lower..<method.upper))
+        ring.write(head.extracting(host.lower..<host.upper))
+        ring.write(head.extracting(path.lower..<path.upper))
+        ring.write(head.extracting(agent.lower..<agent.upper))
+        ring.write(head.extracting(trace.lower..<trace.upper))
+        ring.commit()
+        return true
+    }
+}
+
+extension TextLengths {
+    /// Notes a text; returns the part of it that is kept.
+    fileprivate mutating func cut(_ index: Int, _ range: ByteRange, to bound: Int) -> ByteRange {
+        let kept = set(index, count: Int(range.count), bound: bound)
+        return ByteRange(start: range.start, count: UInt32(kept))
+    }
+}

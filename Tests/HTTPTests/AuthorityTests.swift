@@ -1,0 +1,106 @@
+import HTTP
+import Memory
+import Testing
+
+@Suite("Authorities")
+struct AuthorityTests {
+    private func parse(_ text: String) -> (host: String, port: UInt16)? {
+        let bytes = FixedArray(text: ">" + text + "/a.b:1")
+        let range = ByteRange(1, 1 + text.utf8.count)
+        guard let authority = Authority(bytes.bytes, range) else { return nil }
+        return (bytes.bytes.text(authority.hostRange), authority.port)
+    }
+
+    @Test(
+        "have a host and may have a port",
+        arguments: [
+            ("example.com", "example.com", 0), ("example.com:80", "example.com", 80),
+            ("example.com:", "example.com", 0), ("a", "a", 0), ("a:65535", "a", 65535),
+            ("Example.COM.", "Example.COM", 0), ("example.com.:443", "example.com", 443),
+            ("a-b_c~d.e0", "a-b_c~d.e0", 0), ("xn--bcher-kva.example", "xn--bcher-kva.example", 0),
+            ("127.0.0.1:8080", "127.0.0.1", 8080), ("a:00080", "a", 80), ("", "", 0),
+            ("[::1]", "[::1]", 0), ("[::]:1", "[::]", 1),
+            ("[1:2:3:4:5:6:7:8]:80", "[1:2:3:4:5:6:7:8]", 80),
+            ("[fe80::1:2]", "[fe80::1:2]", 0), ("[1::]", "[1::]", 0),
+            ("[::ffff:1.2.3.4]", "[::ffff:1.2.3.4]", 0),
+            ("[1:2:3:4:5:6:7::]", "[1:2:3:4:5:6:7::]", 0),
+            ("[::2:3:4:5:6:7:8]", "[::2:3:4:5:6:7:8]", 0),
+        ] as [(String, String, UInt16)])
+    func valid(_ text: String, _ host: String, _ port: UInt16) throws {
+        let authority = try #require(parse(text))
+        #expect(authority.host == host)
+        #expect(authority.port == port)
+    }
+
+    @Test(
+        "are refused when they could be read in two ways",
+        arguments: [
+            ":80", ".", "..", "a..b", ".a", "a b", "user@host", "user:pw@host", "a:b", "a:-1",
+            "a:65536", "a:0", "a:000080", "a:80:80", "a,b", "a/b", "a\\b", "a%41", "a*", "a'b",
+            "a;b",
+            "a\u{e9}", "a\tb", "[::1", "::1", "[]", "[:]", "[:::]", "[1:2]", "[g::]", "[12345::]",
+            "[1::2::3]", "[1:2:3:4:5:6:7:8:9]", "[1:2:3:4:5:6:7:8::]", "[::1%25eth0]", "[v1.a]",
+            "[::1]x", "[::1]80", "[::1.2.3]", "[::1.2.3.256]", "[::01.2.3.4]",
+            "[1:2:3:4:5:6:7:1.2.3.4]", "[::1.2.3.4:5]", "a]", "a[", "[::1]:x",
+        ])
+    func invalid(_ text: String) {
+        #expect(parse(text) == nil)
+    }
+}
+
+@Suite("Path normalisation")
+struct PathNormalizerTests {
+    @Test(
+        "decodes what is unreserved and removes dot segments",
+        arguments: [
+            ("/", "/"), ("/a/b", "/a/b"), ("/a/./b", "/a/b"), ("/a/../b", "/b"),
+            ("/../a", "/a"), ("/../../a", "/a"), ("/a/..", "/"), ("/a/.", "/a/"), ("/.", "/"),
+            ("/..", "/"), ("/a/b/..", "/a/"), ("/a/b/../../..", "/"), ("/a/b/../c", "/a/c"),
+            ("//", "//"), ("/a//b", "/a//b"), ("/a//../b", "/a/b"), ("//..", "/"),
+            ("/%61", "/a"), ("/%2e%2E/a", "/a"), ("/b/%2e./a", "/a"), ("/a/.%2e", "/"),
+            ("/%7Euser", "/~user"), ("/a%2Fb", "/a%2Fb"), ("/a%2F..", "/a%2F.."),
+            ("/a%2f../b", "/a%2f../b"), ("/%", "/%"), ("/%4", "/%4"), ("/%zz", "/%zz"),
+            ("/%2", "/%2"), ("/%25%36%31", "/%2561"), ("/...", "/..."), ("/.a", "/.a"),
+            ("/..a/b", "/..a/b"), ("/a../b", "/a../b"), ("/.well-known/x", "/.well-known/x"),
+            ("/a/./", "/a/"), ("/a/../", "/"), ("/a.b/c.d", "/a.b/c.d"), ("/./././", "/"),
+        ])
+    func normalized(_ text: String, _ expected: String) {
+        let bytes = FixedArray(text: ">" + text + "/../%41")
+        let range = ByteRange(1, 1 + text.utf8.count)
+        var buffer = Buffer(capacity: 64)
+        buffer.append("kept")
+        let fits = PathNormalizer.append(bytes.bytes, range, to: &buffer)
+        let first = buffer.text
+        #expect(fits)
+        #expect(first == "kept" + expected)
+        let isNeeded = PathNormalizer.needsNormalizing(bytes.bytes, range)
+        #expect(isNeeded || text == expected)
+
+        let again = FixedArray(text: expected)
+        let fitsAgain = PathNormalizer.append(again.bytes, all(expected), to: &buffer)
+        let second = buffer.text
+        #expect(fitsAgain)
+        #expect(second == "kept" + expected + expected, "must be idempotent")
+    }
+
+    @Test(
+        "ordinary paths need none",
+        arguments: [
+            "/", "/a/b", "/a.b", "/.a", "/..a", "//", "/a/...", "/long-path/of.many/segments",
+        ])
+    func ordinary(_ text: String) {
+        let bytes = FixedArray(text: text)
+        let isNeeded = PathNormalizer.needsNormalizing(bytes.bytes, all(text))
+        #expect(!isNeeded)
+    }
+
+    @Test("says so when there is no room")
+    func room() {
+        let bytes = FixedArray(text: "/a/../b")
+        var buffer = Buffer(capacity: 6)
+        let fits = PathNormalizer.append(bytes.bytes, all("/a/../b"), to: &buffer)
+        let count = buffer.count
+        #expect(!fits)
+        #expect(count == 0)
+    }
+}
