@@ -1,4 +1,4 @@
-public import Linux
+import Linux
 import Synchronization
 
 /// How many connections each client address holds, over all loops.

@@ -99,7 +99,7 @@ struct Exchange: ~Copyable {
     var heldCell: Int32 = -1
     var memberIndex: Int32 = -1
     var mustConnectAnew = false
-    var whyNoRetry = RetryVerdict.notNeeded
+    var whyNoRetry = Retried.no
     /// The queue of exchanges that wait for a slot, by exchange slot.
     var nextWaiting = UInt32.max
     var previousWaiting = UInt32.max

@@ -1,4 +1,4 @@
-public import Linux
+import Linux
 public import Reactor
 public import Telemetry
 public import Timing

@@ -1,6 +1,6 @@
 public import Memory
 public import Synchronization
-public import Timing
+import Timing
 
 /// What all loops share of one server: how busy it is, and whether it may be picked.
 ///

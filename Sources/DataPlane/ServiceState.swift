@@ -1,3 +1,4 @@
+import Synchronization
 import Balancing
 import Configuration
 import Health

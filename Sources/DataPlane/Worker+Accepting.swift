@@ -1,10 +1,11 @@
+import Reactor
 import Linux
 import Memory
 import Synchronization
 import Telemetry
 import Timing
 
-extension Worker {
+extension Worker where Kernel: ~Copyable {
     /// The most connections that are accepted in one turn: what is left over is reported again.
     private var acceptBudget: Int { 64 }
 
@@ -44,10 +45,10 @@ extension Worker {
     private mutating func admit(
         _ socket: consuming FileDescriptor, from peer: SocketAddress, listener: Int
     ) {
-        counters.connectionsAccepted &+= 1
+        counters.acceptedConnections &+= 1
         let bound = plan.value.listeners[listener].connectionsPerClient
         if bound != .max, !clientCounts.enter(peer, bound: bound) {
-            counters.connectionsRefused &+= 1
+            counters.refusedConnections &+= 1
             kernel.resetOnClose(socket)
             kernel.close(socket)
             return
@@ -134,8 +135,7 @@ extension Worker {
         let id = Int(client.value.listener)
         listenerCells[id].connections.wrappingSubtract(1, ordering: .relaxed)
         if client.value.isCounted { clientCounts.leave(client.value.peer) }
-        counters.connectionsClosed &+= 1
-        closedClients.push(client.token)
+                closedClients.push(client.token)
     }
 
     /// Ends a connection so that the client sees a reset: what it got must not look complete.

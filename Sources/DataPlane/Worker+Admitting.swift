@@ -1,3 +1,6 @@
+import Synchronization
+import Balancing
+import Reactor
 import Configuration
 import HTTP
 import HTTP1
@@ -8,12 +11,11 @@ import Routing
 import Telemetry
 import Timing
 
-extension Worker {
+extension Worker where Kernel: ~Copyable {
     /// Turns a complete head into an exchange and finds out who answers it.
     mutating func begin(_ head: RequestHead, from client: Client) {
         client.value.phase = .exchanging
         client.value.requestCount &+= 1
-        counters.requests &+= 1
         let turn = exchanges.insert(
             Exchange(
                 client: client, plan: plan, head: head, headStart: client.value.input.start,
@@ -31,7 +33,7 @@ extension Worker {
                 turn.value.isTrusted && findRequestID(turn, listener: listener)
         }
         if head.hasViaField, isOwnVia(turn) {
-            answer(turn, .loop)
+            answer(turn, .forwardingLoop)
             return
         }
         if case .contentLength(let byteCount) = head.framing,

@@ -10,7 +10,7 @@ import Timing
 // stay, copied in runs, then ours. What came in is left as it was, so that a second attempt and
 // the log find it whole. (Editing in place was measured 3 % cheaper in instructions and equal
 // in time; it would have cost both of these.)
-extension Worker {
+extension Worker where Kernel: ~Copyable {
     /// Fills the field section with the exchange's request again, if another head was parsed
     /// since.
     mutating func recallFields(_ turn: Turn) {

@@ -1,3 +1,5 @@
+import Configuration
+import Reactor
 import Balancing
 import HTTP
 import HTTP1
@@ -8,7 +10,7 @@ import Synchronization
 import Telemetry
 import Timing
 
-extension Worker {
+extension Worker where Kernel: ~Copyable {
     // MARK: - The good end
 
     /// The response has gone out whole: settles the account and goes on with the client.
@@ -257,8 +259,8 @@ extension Worker {
     }
 
     private mutating func retry(_ turn: Turn) {
-        counters.retries &+= 1
-        turn.value.whyNoRetry = .retried
+        counters.exchanges.retries &+= 1
+        turn.value.whyNoRetry = .yes
         rewind(turn)
         let backoff = RetryBackoff(
             base: turn.value.plan.value.routePlans[Int(turn.value.route)].retryBackoff)

@@ -4,7 +4,7 @@ import Memory
 import Telemetry
 import Timing
 
-extension Worker {
+extension Worker where Kernel: ~Copyable {
     /// Reads from a client between exchanges, and begins an exchange when a head is complete.
     mutating func readHead(_ client: Client) {
         // What the client sent ahead is looked at before more is read.
@@ -43,7 +43,7 @@ extension Worker {
         if !client.value.input.hasBlock {
             guard let block = blocks.take(.small) else {
                 // The bound on memory: a connection that has sent nothing we kept goes first.
-                counters.connectionsRefused &+= 1
+                counters.refusedConnections &+= 1
                 close(client)
                 return false
             }

@@ -5,7 +5,7 @@ import Memory
 import Telemetry
 import Timing
 
-extension Worker {
+extension Worker where Kernel: ~Copyable {
     /// From this much known content on, `splice(2)` moves it without copying: better than
     /// large blocks by 10 % at 256 KiB and 2.5 times at 10 MiB (`measured.md` 4).
     var spliceFloor: UInt64 { 256 << 10 }

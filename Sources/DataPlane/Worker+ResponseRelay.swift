@@ -6,7 +6,7 @@ import Synchronization
 import Telemetry
 import Timing
 
-extension Worker {
+extension Worker where Kernel: ~Copyable {
     /// Goes on with an exchange after an edge on either side.
     mutating func drive(_ turn: Turn) {
         let client = turn.value.client

@@ -5,7 +5,7 @@ import Memory
 import Telemetry
 import Timing
 
-extension Worker {
+extension Worker where Kernel: ~Copyable {
     /// The server agreed to another protocol: from here on, bytes (RFC 9110 §7.8).
     mutating func switchProtocols(
         _ head: ResponseHead, _ turn: Turn, _ server: Server

@@ -1,3 +1,4 @@
+import Balancing
 import Linux
 import Memory
 import Reactor
@@ -22,7 +23,7 @@ enum WatchedKind: UInt64 {
 // Work per event is bounded; a connection that stopped early is put into the run queue: that,
 // not a new edge, is what brings it back. Closing last means that a descriptor number cannot
 // be reused while the batch may still mention it; the generation in the token covers the rest.
-extension Worker {
+extension Worker where Kernel: ~Copyable {
     /// Runs until the loop has drained.
     mutating func run() {
         do throws(Errno) {

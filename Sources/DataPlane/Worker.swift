@@ -1,14 +1,15 @@
 import Configuration
 import HTTP
 import HTTP1
+import Balancing
 import Health
-public import Linux
+import Linux
 public import Memory
-import Reactor
+public import Reactor
 import Routing
-import Synchronization
+public import Synchronization
 import Telemetry
-public import Timing
+import Timing
 
 /// What every loop is given at its start.
 public struct WorkerParameters: Sendable {
@@ -22,7 +23,6 @@ public struct WorkerParameters: Sendable {
     public var control: ControlMailbox
     /// The mailboxes of all loops, this one's included.
     public var siblings: [LoopMailbox]
-    public var log: AccessRing
     public var snapshot: Snapshot
     /// What `auto` stands for, over all loops and listeners.
     public var connectionCapacity: Int
@@ -34,7 +34,7 @@ public struct WorkerParameters: Sendable {
     public init(
         loop: Int, loopCount: Int, cells: ServerCells, listenerCells: ListenerCells,
         serviceCells: ServiceCells, clientCounts: ClientCounts, mailbox: LoopMailbox, control: ControlMailbox, siblings: [LoopMailbox],
-        log: AccessRing, snapshot: Snapshot, connectionCapacity: Int, blockBytes: Int,
+        snapshot: Snapshot, connectionCapacity: Int, blockBytes: Int,
         pseudonym: String
     ) {
         self.loop = loop
@@ -46,7 +46,6 @@ public struct WorkerParameters: Sendable {
         self.mailbox = mailbox
         self.control = control
         self.siblings = siblings
-        self.log = log
         self.snapshot = snapshot
         self.connectionCapacity = connectionCapacity
         self.blockBytes = blockBytes
@@ -114,7 +113,7 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     var runQueue: TokenQueue
     var closedClients: TokenQueue
     var closedServers: TokenQueue
-    var held = HeldSlots(capacity: 4096)
+    var held = HeldSlots()
 
     /// Where heads are composed before they are sent.
     var scratch: Buffer
@@ -137,7 +136,9 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     var isStopped = false
 
     /// Capacities are reserved as address space and touched as they are used.
-    init(kernel: consuming Kernel, parameters: WorkerParameters) {
+    init(
+        kernel: consuming Kernel, parameters: WorkerParameters, log: consuming AccessRecordWriter
+    ) {
         var kernel = kernel
         let clientCapacity = parameters.connectionCapacity + 64
         let serverCapacity = clientCapacity
@@ -173,10 +174,9 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
         closedServers = TokenQueue(capacity: serverCapacity)
         scratch = Buffer(capacity: BufferPool.largeByteCount)
         pathScratch = Buffer(capacity: BufferPool.smallByteCount * 2)
-        log = AccessRecordWriter(ring: parameters.log)
+        self.log = log
         pseudonym = FixedArray(Array(parameters.pseudonym.utf8))
-        plan = plans.insert(
-            Plan(parameters.snapshot, pseudonym: parameters.pseudonym))
+        plan = plans.insert(Plan(parameters.snapshot))
         adoptServices(of: parameters.snapshot)
     }
 

@@ -42,6 +42,7 @@ enum AccessLine {
             object.field("status", decimal: UInt64(record.status), to: &line)
         }
         object.field("reason", word: record.reason.word, to: &line)
+        object.field("rule", texts.rule, of: bytes, to: &line)
         object.field("retried", word: record.retried.word, to: &line)
         append(attemptsOf: record, names: name, in: &object, to: &line)
         append(timesOf: record, in: &object, to: &line)

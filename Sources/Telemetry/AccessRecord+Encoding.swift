@@ -12,7 +12,7 @@ import Timing
 ///           4  listener, route       15 … 22  attempts: server and reason, microseconds
 ///           5  service, server
 ///           6  lengths of id, method, host, path
-///           7  lengths of agent, trace
+///           7  lengths of agent, trace, rule
 ///           8  queue, nanoseconds
 ///
 /// A length has 16 bits; the highest tells that the text was cut.
@@ -142,7 +142,7 @@ struct AccessTexts: BitwiseCopyable {
         var isEmpty: Bool { range.isEmpty }
     }
 
-    let id, method, host, path, agent, trace: Text
+    let id, method, host, path, agent, trace, rule: Text
 
     init(lengths: TextLengths, start: Int) {
         var position = start
@@ -157,5 +157,6 @@ struct AccessTexts: BitwiseCopyable {
         path = next(3)
         agent = next(4)
         trace = next(5)
+        rule = next(6)
     }
 }

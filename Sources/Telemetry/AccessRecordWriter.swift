@@ -15,6 +15,7 @@ public struct AccessRecordWriter: ~Copyable {
     public static let traceByteBound = 64
 
     private var ring: ByteRingProducer
+    private var ruleText = Buffer(capacity: 64)
 
     public init(ring: consuming ByteRingProducer) { self.ring = ring }
 
@@ -26,10 +27,11 @@ public struct AccessRecordWriter: ~Copyable {
     /// - Parameters:
     ///   - head: what the positions of the record's texts refer to; empty when it has none.
     ///   - id: the id of the request; may be empty.
+    ///   - rule: the rule that a refused message broke, 64 bytes at most; may be empty.
     /// - Returns: `false` when it was dropped.
     @discardableResult
     public mutating func write(
-        _ record: borrowing AccessRecord, head: RawSpan, id: RawSpan
+        _ record: borrowing AccessRecord, head: RawSpan, id: RawSpan, rule: StaticString = ""
     ) -> Bool {
         var lengths = TextLengths()
         let idCount = lengths.set(0, count: id.byteCount, bound: Self.idByteBound)
@@ -39,9 +41,13 @@ public struct AccessRecordWriter: ~Copyable {
         let agent = lengths.cut(4, record.agent, to: Self.agentByteBound)
         let trace = lengths.cut(5, record.trace, to: Self.traceByteBound)
 
+        ruleText.reset()
+        ruleText.append(rule)
+        _ = lengths.set(6, count: ruleText.count, bound: 64)
+
         let textCount =
             idCount + Int(method.count) + Int(host.count) + Int(path.count) + Int(agent.count)
-            + Int(trace.count)
+            + Int(trace.count) + ruleText.count
         guard ring.begin(byteCount: AccessRecord.byteCount + textCount) else { return false }
         record.encode(lengths: lengths, into: &ring)
         ring.write(id.extracting(0..<idCount))
@@ -50,8 +56,13 @@ public struct AccessRecordWriter: ~Copyable {
         ring.write(head.extracting(path.lower..<path.upper))
         ring.write(head.extracting(agent.lower..<agent.upper))
         ring.write(head.extracting(trace.lower..<trace.upper))
+        Self.copy(ruleText, into: &ring)
         ring.commit()
         return true
+    }
+
+    private static func copy(_ text: borrowing Buffer, into ring: inout ByteRingProducer) {
+        ring.write(text.bytes)
     }
 }
 

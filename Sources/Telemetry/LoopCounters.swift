@@ -3,6 +3,8 @@
 public struct LoopCounters: Sendable, BitwiseCopyable {
     /// Connections from clients.
     public var acceptedConnections: UInt64 = 0
+    /// Turned away: over a limit, or for want of memory.
+    public var refusedConnections: UInt64 = 0
     public var openConnections: Int = 0
     /// Connections to servers.
     public var serverConnections: UInt64 = 0

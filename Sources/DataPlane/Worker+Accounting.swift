@@ -1,0 +1,111 @@
+import Configuration
+import HTTP
+import HTTP1
+import Linux
+import Memory
+import Telemetry
+import Timing
+
+extension Worker where Kernel: ~Copyable {
+    /// Counts a finished exchange and writes its line, if it is to have one.
+    mutating func account(_ turn: Turn) {
+        let total = now - turn.value.began
+        let reason = turn.value.reason
+        counters.exchanges.ended(status: Int(turn.value.status), reason: reason)
+        counters.exchanges.receivedBytes &+= turn.value.bytesIn
+        counters.exchanges.sentBytes &+= turn.value.bytesOut
+        if let service = turn.value.service, turn.value.stage != .tunnel {
+            service.value.latencies.record(total)
+        }
+        let plan = turn.value.plan
+        switch plan.value.logMode {
+        case .off:
+            return
+        case .failures:
+            guard reason.isFailure || (total >= plan.value.slow && turn.value.stage != .tunnel)
+            else { return }
+        case .all:
+            break
+        }
+        writeLine(turn, total)
+    }
+
+    private mutating func writeLine(_ turn: Turn, _ total: Interval) {
+        var record = AccessRecord()
+        let client = turn.value.client
+        record.endedAtNanoseconds = UInt64(max(0, wallNow()))
+        record.client = clientAddress(client.value.peer)
+        record.version = turn.value.head.minorVersion == 0 ? .http10 : .http11
+        record.method = turn.value.head.methodRange
+        record.host = turn.value.head.authority
+        record.path = turn.value.head.path
+        record.listener = UInt32(client.value.listener)
+        if turn.value.route >= 0 { record.route = UInt32(turn.value.route) }
+        if let service = turn.value.service { record.service = UInt32(service.value.id) }
+        record.status = turn.value.status
+        record.reason = turn.value.reason
+        record.retried = turn.value.whyNoRetry
+        let attempts = min(AccessRecord.attemptCapacity, turn.value.attemptCount)
+        for index in 0..<attempts {
+            let note = turn.value.tried[index]
+            record.append(
+                AccessRecord.Attempt(
+                    server: note.cell, reason: note.reason,
+                    duration: .microseconds(Int(note.microseconds))))
+        }
+        let last = min(8, turn.value.attemptCount) - 1
+        if last >= 0 { record.server = turn.value.tried[last].cell }
+        record.queue = Interval(nanoseconds: turn.value.queuedNanoseconds)
+        record.connect = Interval(nanoseconds: turn.value.connectNanoseconds)
+        if turn.value.answeredAt != .zero {
+            record.wait = turn.value.answeredAt - turn.value.sentAt
+        }
+        record.total = total
+        record.receivedBytes = turn.value.bytesIn
+        record.sentBytes = turn.value.bytesOut
+        record.generation = UInt64(turn.value.plan.value.generation)
+
+        pathScratch.reset()
+        pathScratch.append(hexadecimal: turn.value.requestID, width: 16)
+        if turn.value.savedHead.isEmpty {
+            recallFields(turn)
+            if let agent = fields.first(.userAgent) { record.agent = agent.valueRange }
+            let start = turn.value.headStart
+            log.write(
+                record,
+                head: client.value.input.span(
+                    from: start, to: start + turn.value.head.headByteCount),
+                id: pathScratch.bytes, rule: turn.value.rule)
+        } else {
+            log.write(
+                record, head: turn.value.savedHead.bytes, id: pathScratch.bytes,
+                rule: turn.value.rule)
+        }
+    }
+
+    /// The line of a request whose head was refused: nothing in it can be trusted to be a
+    /// method, a host or a path.
+    mutating func logRefusal(
+        _ client: Client, _ reason: Reason, status: Int, rule: StaticString, id: UInt64
+    ) {
+        guard plan.value.logMode != .off else { return }
+        var record = AccessRecord()
+        record.endedAtNanoseconds = UInt64(max(0, wallNow()))
+        record.client = clientAddress(client.value.peer)
+        record.listener = UInt32(client.value.listener)
+        record.status = UInt16(status)
+        record.reason = reason
+        record.generation = UInt64(plan.value.generation)
+        pathScratch.reset()
+        pathScratch.append(hexadecimal: id, width: 16)
+        let mark = pathScratch.count
+        log.write(
+            record, head: pathScratch.span(from: mark, to: mark), id: pathScratch.bytes,
+            rule: rule)
+    }
+
+    private func clientAddress(_ peer: SocketAddress) -> AccessRecord.Client {
+        peer.isIPv4
+            ? .v4(UInt32(truncatingIfNeeded: peer.low)) : .v6(high: peer.high, low: peer.low)
+    }
+}

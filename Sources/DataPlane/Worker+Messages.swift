@@ -1,0 +1,149 @@
+import Configuration
+import Reactor
+import Linux
+import Memory
+import Synchronization
+import Telemetry
+import Timing
+
+extension Worker where Kernel: ~Copyable {
+    mutating func receive(_ message: LoopMessage) {
+        switch message {
+        case .adopt(let snapshot):
+            adopt(snapshot)
+        case .listen(let id, let socket):
+            listen(id, on: FileDescriptor(owning: socket))
+        case .stopListening(let id):
+            stopListening(id)
+        case .drain(let deadline):
+            beginDraining(until: deadline)
+        case .abandon(let cell):
+            abandon(cell)
+        case .slotFreed(let id):
+            if let service = services.place(of: serviceTokens[id]) {
+                wakeWaiting(service, atMost: service.value.waitingCount)
+            }
+        case .report:
+            report()
+        }
+    }
+
+    // MARK: - Configuration
+
+    /// Takes over a snapshot. Exchanges under way keep the plan they began with.
+    private mutating func adopt(_ snapshot: Snapshot) {
+        let previous = plan
+        plan = plans.insert(Plan(snapshot))
+        previous.value.isCurrent = false
+        if previous.value.leaseCount == 0 { _ = plans.remove(previous) }
+        adoptServices(of: snapshot)
+    }
+
+    mutating func adoptServices(of snapshot: Snapshot) {
+        var isNamed = [Bool](repeating: false, count: serviceCapacity)
+        limitedServiceCount = 0
+        for service in snapshot.services {
+            isNamed[service.id] = true
+            if service.configuration.limits.requestsPerServer != nil { limitedServiceCount += 1 }
+            if let state = services.place(of: serviceTokens[service.id]) {
+                state.value.adopt(service, random: &random)
+                // New servers, or more slots: those who wait look again.
+                wakeWaiting(state, atMost: state.value.waitingCount)
+            } else {
+                let state = services.insert(
+                    ServiceState(service, cells: cells, loopCount: loopCount, random: &random))
+                serviceTokens[service.id] = state.token
+            }
+        }
+        for id in 0..<serviceCapacity where !isNamed[id] {
+            guard let state = services.place(of: serviceTokens[id]) else { continue }
+            serviceTokens[id] = Token(slot: 0, generation: 0)
+            state.value.isRetired = true
+            if state.value.exchangeCount == 0 { _ = services.remove(state) }
+        }
+    }
+
+    /// The server was removed and its time to drain is over.
+    private mutating func abandon(_ cell: Int) {
+        closeIdle(cell: cell)
+        for index in 0..<exchanges.usedSlotCount {
+            guard let turn = exchanges.place(at: index), turn.value.heldCell == Int32(cell) else {
+                continue
+            }
+            cutCount += 1
+            switch turn.value.stage {
+            case .tunnel:
+                clientGone(turn)
+            default:
+                if turn.value.hasAnswered {
+                    cut(turn, .serverClosedMidway)
+                } else {
+                    attemptFailed(turn, .serverClosedEarly, nothingSent: false)
+                }
+            }
+        }
+    }
+
+    // MARK: - Draining
+
+    private mutating func beginDraining(until deadline: LoopInstant) {
+        drainDeadline = deadline
+        for id in 0..<listenerCapacity where listeners.place(of: listenerTokens[id]) != nil {
+            stopListening(id)
+        }
+        for index in 0..<clients.usedSlotCount {
+            guard let client = clients.place(at: index) else { continue }
+            // A connection between two requests may be closed at any time (RFC 9112 §9.3);
+            // one that has begun to speak is heard to the end.
+            if client.value.phase == .idle, client.value.input.isEmpty,
+                !client.value.ready.contains(.readable)
+            {
+                close(client)
+            } else if let turn = client.value.exchange {
+                turn.value.clientPersists = false
+            }
+        }
+        for cell in 0..<DataPlane.serverCapacity where pools[cell].idleCount > 0 {
+            closeIdle(cell: cell)
+        }
+    }
+
+    mutating func continueDraining(until deadline: LoopInstant) {
+        if clients.count > 0, now >= deadline {
+            for index in 0..<clients.usedSlotCount {
+                guard let client = clients.place(at: index), client.value.phase != .closed else {
+                    continue
+                }
+                if let turn = client.value.exchange {
+                    cutCount += 1
+                    turn.value.reason = .shuttingDown
+                    dropServer(turn)
+                    settle(turn)
+                }
+                close(client)
+            }
+            return
+        }
+        guard clients.count == 0 else { return }
+        isStopped = true
+        control.post(.finished(loop: loop, cutCount: cutCount))
+    }
+
+    // MARK: - Reporting
+
+    private mutating func report() {
+        var report = LoopReport(
+            counters: counters, connections: clients.count, exchanges: exchanges.count,
+            idleServerConnections: 0, services: [], waiting: waitingCount)
+        report.counters.droppedAccessRecords = log.droppedCount
+        for index in 0..<services.usedSlotCount {
+            guard let service = services.place(at: index) else { continue }
+            report.services.append(
+                (service.value.id, service.value.requestCount, service.value.latencies))
+        }
+        for cell in 0..<DataPlane.serverCapacity {
+            report.idleServerConnections += Int(pools[cell].idleCount)
+        }
+        control.post(.report(loop: loop, report))
+    }
+}
