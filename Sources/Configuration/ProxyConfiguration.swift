@@ -60,7 +60,10 @@ public struct ListenerConfiguration: Equatable, Sendable {
             case rfc7239, both, off
         }
         public enum ProxyStatus: String, Sendable, CaseIterable { case errors, always, off }
-        public enum Server: Equatable, Sendable { case keep, remove, text(String) }
+        public enum Server: Equatable, Sendable {
+            case keep, remove
+            case text(String)
+        }
 
         public var forwarded = Forwarded.xForwarded
         /// The name of the field, `nil` for `off`.
@@ -329,7 +332,10 @@ public struct LogConfiguration: Equatable, Sendable {
 
 public struct AccessLogConfiguration: Equatable, Sendable {
     public enum Mode: String, Sendable, CaseIterable { case off, failures, all }
-    public enum Destination: Equatable, Sendable { case stdout, stderr, file(String) }
+    public enum Destination: Equatable, Sendable {
+        case stdout, stderr
+        case file(String)
+    }
     public var mode = Mode.failures
     public var slow = Interval.seconds(1)
     public var destination = Destination.stdout

@@ -101,7 +101,8 @@ extension YAMLDocument {
         } else if depth > YAMLDocument.nestingLimit {
             stop(
                 YAMLProblem(
-                    .tooLarge, "lists and maps are nested more than \(YAMLDocument.nestingLimit) "
+                    .tooLarge,
+                    "lists and maps are nested more than \(YAMLDocument.nestingLimit) "
                         + "deep", at: event.place, help: "close a bracket that is open"))
         }
         refuseExtras(of: event)
