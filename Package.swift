@@ -87,5 +87,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),
+
+        // Tests.
+        .testTarget(
+            name: "ConfigurationTests", dependencies: ["Configuration", "Timing"],
+            exclude: ["Golden"], swiftSettings: house),
     ]
 )

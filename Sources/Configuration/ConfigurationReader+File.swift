@@ -131,7 +131,7 @@ extension ConfigurationReader {
         }
         if let field = fields["routes"] {
             readRoutes(field)
-            arrangeRoutes(writtenAt: field.keyPlace)
+            arrangeRoutes()
         } else if configuration.services.count > 1, let field = fields["services"], isComplete {
             let names = configuration.services.map(\.name)
             report(
@@ -190,7 +190,7 @@ extension ConfigurationReader {
                 line: index + 1, column: 1, endLine: index + 1, endColumn: key.count + 1)
             report(
                 .unknownKey, "unknown key '\(key)'", at: place, path: [String(key)],
-                help: shape.suggestion(for: String(key)))
+                help: shape.suggestion(for: String(key), parent: nil))
         }
     }
 }

@@ -30,12 +30,12 @@ extension ConfigurationReader {
         eachField(of: item.value, as: .named(.route), at: item.path) { fields[$0.key] = $0 }
         guard case .map = item.value.content else { return }
 
-        var servicePlace: YAMLPlace?
         var action: RouteConfiguration.Action?
         let actions = ["service", "redirect", "respond"].compactMap { fields[$0] }
         if let field = fields["service"], let name = text(of: field, example: "app") {
             action = .service(name.text)
-            servicePlace = name.place
+            usedServices.insert(name.text)
+            checkService(name.text, at: name.place, path: field.path)
         }
         if let field = fields["redirect"] { action = readRedirect(field) ?? action }
         if let field = fields["respond"] { action = readRespond(field) ?? action }
@@ -82,9 +82,7 @@ extension ConfigurationReader {
                 route.path = path
                 route.label = route.patternText
                 routeDrafts.append(
-                    RouteDraft(
-                        route: route, place: item.value.place, path: item.path,
-                        servicePlace: servicePlace))
+                    RouteDraft(route: route, place: item.value.place, path: item.path))
                 if routeDrafts.count > Self.routeLimit { return }
             }
         }
@@ -283,26 +281,22 @@ extension ConfigurationReader {
         if let field = fields["retries"] { readRetries(field, into: &route.retries) }
     }
 
+    private func checkService(_ name: String, at place: YAMLPlace, path: [String]) {
+        let names = configuration.services.map(\.name)
+        guard isComplete, !names.contains(name) else { return }
+        let near = Spelling.nearest(to: name, among: names)
+        report(
+            .undefinedService, "service '\(name)' is not defined", at: place, path: path,
+            help: near.map { "did you mean '\($0)'?" }
+                ?? (names.isEmpty
+                    ? "add it under 'services:'"
+                    : "add it under 'services:', or use \(Spelling.list(names))"))
+    }
+
     // MARK: - All routes together
 
-    /// Puts the routes in order, and reports names that lead nowhere, ties, and services that no
-    /// route reaches.
-    func arrangeRoutes(writtenAt place: YAMLPlace?) {
-        for draft in routeDrafts {
-            guard case .service(let name) = draft.route.action, let place = draft.servicePlace,
-                isComplete
-            else { continue }
-            let names = configuration.services.map(\.name)
-            guard !names.contains(name) else { continue }
-            let near = Spelling.nearest(to: name, among: names)
-            report(
-                .undefinedService, "service '\(name)' is not defined", at: place,
-                path: draft.path + ["service"],
-                help: near.map { "did you mean '\($0)'?" }
-                    ?? (names.isEmpty
-                        ? "add it under 'services:'"
-                        : "add it under 'services:', or use \(Spelling.list(names))"))
-        }
+    /// Puts the routes in order, and reports ties and services that no route reaches.
+    func arrangeRoutes() {
         let order = routeDrafts.indices.sorted { a, b in
             if routeDrafts[a].route.precedes(routeDrafts[b].route) { return true }
             if routeDrafts[b].route.precedes(routeDrafts[a].route) { return false }
@@ -343,11 +337,7 @@ extension ConfigurationReader {
     }
 
     private func reportUnusedServices() {
-        let used = Set(
-            routeDrafts.compactMap { draft -> String? in
-                if case .service(let name) = draft.route.action { name } else { nil }
-            })
-        for service in configuration.services where !used.contains(service.name) {
+        for service in configuration.services where !usedServices.contains(service.name) {
             guard let place = serviceKeyPlaces[service.name] else { continue }
             warn(
                 .unusedService, "no route leads to service '\(service.name)'", at: place,

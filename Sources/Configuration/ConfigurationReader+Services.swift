@@ -342,9 +342,15 @@ extension ConfigurationReader {
         place(of: path + keys) ?? (path.first == "routes" ? nil : place(of: ["defaults"] + keys))
     }
 
+    private func hasFailed(_ path: [String], _ keys: [String]) -> Bool {
+        failedPaths.contains(path + keys) || failedPaths.contains(["defaults"] + keys)
+    }
+
     func checkOrder(of service: ServiceConfiguration, at path: [String]) {
         let health = service.health
-        if health.isEnabled, health.timeout >= health.interval {
+        if health.isEnabled, health.timeout >= health.interval,
+            !hasFailed(path, ["health", "timeout"]), !hasFailed(path, ["health", "interval"])
+        {
             let timeout = written(path, ["health", "timeout"])
             if let place = timeout ?? written(path, ["health", "interval"]) {
                 report(
@@ -368,6 +374,8 @@ extension ConfigurationReader {
             ("idle", timeouts.idle), ("queue", timeouts.queue),
         ]
         for (name, length) in parts where length > timeouts.total {
+            guard !hasFailed(path, ["timeouts", name]), !hasFailed(path, ["timeouts", "total"])
+            else { continue }
             let own = written(path, ["timeouts", name])
             // A default that is longer than a total does no harm, except that of `connect`:
             // then nothing is ever retried.

@@ -33,12 +33,15 @@ final class ConfigurationReader {
     private var reported: Set<String> = []
     /// Where each value stands, by its path.
     private var valuePlaces: [[String]: YAMLPlace] = [:]
+    /// Values that were refused; what depends on them is not looked at.
+    private(set) var failedPaths: Set<[String]> = []
 
     var configuration = ProxyConfiguration()
     var places = ConfigurationPlaces()
     /// Routes as written, before they are put in order.
     var routeDrafts: [RouteDraft] = []
     var serviceKeyPlaces: [String: YAMLPlace] = [:]
+    var usedServices: Set<String> = []
 
     init(
         file: String, environment: @escaping (String) -> String?,
@@ -184,7 +187,7 @@ final class ConfigurationReader {
         let parent = path.dropLast().joined(separator: ".")
         report(
             .unknownKey, "unknown key '\(key)'" + (parent.isEmpty ? "" : " in \(parent)"),
-            at: place, path: path, help: shape.suggestion(for: key))
+            at: place, path: path, help: shape.suggestion(for: key, parent: path.dropLast().last))
     }
 
     private func refuse(_ field: Field, unlessIn accepted: [String]) {
@@ -192,7 +195,9 @@ final class ConfigurationReader {
             if accepted.contains(text) { return }
             if accepted.contains("off"), Value.isOff(text) { return }
         }
-        let way = accepted.first.map { "remove it, or write '\(field.key): \($0)'" }
+        let way =
+            Shape.wayOut(without: field.key)
+            ?? accepted.first.map { "remove it, or write '\(field.key): \($0)'" }
         report(
             .notSupported, "'\(field.key)' is not supported by this version", at: field.keyPlace,
             path: field.path, help: way ?? "remove this key and what stands below it")
@@ -244,7 +249,9 @@ final class ConfigurationReader {
         -> FilledText?
     {
         guard case .scalar(let raw, _) = field.value.content, !isMissing(field.value) else {
-            let help = example.map { "write '\(field.key): \($0)'" } ?? "write one value"
+            let help = (only(field.value) ?? example).map { "write '\(field.key): \($0)'" }
+                ?? "write one value behind '\(field.key):'"
+            failedPaths.insert(field.path)
             report(
                 isMissing(field.value) ? .missingValue : .wrongType,
                 isMissing(field.value)
@@ -258,6 +265,14 @@ final class ConfigurationReader {
         return fill(raw, of: field, keeping: kept)
     }
 
+    /// The member of a list that has one.
+    private func only(_ node: YAMLNode) -> String? {
+        guard case .list(let items) = node.content, items.count == 1,
+            case .scalar(let text, _) = items[0].content
+        else { return nil }
+        return text
+    }
+
     /// A value of any type; `nil` after a report.
     func value<Result>(
         _ field: Field, example: String? = nil, keeping kept: Set<String> = [],
@@ -268,6 +283,7 @@ final class ConfigurationReader {
         case .success(let value):
             return value
         case .failure(let mistake):
+            failedPaths.insert(field.path)
             let origin = filled.origin.map { [Diagnostic.Note("the value comes from \($0)")] }
             let isHidden = filled.shown != filled.text
             report(

@@ -5,8 +5,6 @@ struct RouteDraft {
     var route: RouteConfiguration
     var place: YAMLPlace
     var path: [String]
-    /// The place of the name of its service.
-    var servicePlace: YAMLPlace?
 }
 
 extension RouteConfiguration {

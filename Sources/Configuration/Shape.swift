@@ -189,7 +189,9 @@ struct Shape: Sendable {
     // MARK: - Suggestions
 
     /// Where an unknown key was meant to be: a word to write instead, or a level to move to.
-    func suggestion(for word: String) -> String {
+    ///
+    /// - Parameter parent: the key whose value this map is.
+    func suggestion(for word: String, parent: String?) -> String {
         if let near = Spelling.nearest(to: word, among: keys.map(\.name)) {
             return "did you mean '\(near)'?"
         }
@@ -199,13 +201,25 @@ struct Shape: Sendable {
             }
         }
         if let outer, Shape.named(outer).key(word) != nil {
-            return "'\(word)' belongs one level up"
+            return "'\(word)' belongs one level up" + (parent.map { ", beside '\($0)'" } ?? "")
         }
         if let known = Self.foreignWords[word], key(known) != nil {
             return "the word here is '\(known)'"
         }
         let supported = keys.filter { if case .full = $0.support { true } else { false } }
         return "the keys here are \(Spelling.list(supported.map(\.name), "and"))"
+    }
+
+    /// What to do without a part that is not built yet, where there is more to say than to
+    /// remove it.
+    static func wayOut(without key: String) -> String? {
+        switch key {
+        case "tls": "remove it, and let a proxy in front of this one speak TLS"
+        case "discover": "remove it, and list the servers under 'servers:'"
+        case "metrics", "tracing", "state": "remove it, or write '\(key): off'"
+        case "path_regex": "use 'path: /prefix/*'"
+        default: nil
+        }
     }
 
     /// Words of other proxies.
