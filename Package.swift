@@ -87,5 +87,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),
+
+        tests("BalancingTests", of: ["Balancing", "Timing"]),
+        tests("HealthTests", of: ["Health", "Timing"]),
+        tests("TelemetryTests", of: ["Telemetry", "Memory", "Timing"]),
+        tests("MemoryTests", of: ["Memory"]),
     ]
 )
