@@ -513,7 +513,7 @@ class Envoy(Proxy):
         }
         (directory / "envoy.json").write_text(json.dumps(bootstrap))
         return [executable, "-c", directory / "envoy.json", "--concurrency", "1",
-                "--log-level", "error", "--use-dynamic-base-id"]
+                "--log-level", "error", "--disable-hot-restart"]
 
 
 # ---------------------------------------------------------------------------- measuring
