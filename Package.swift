@@ -87,5 +87,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),
+
+        // What the whole-house tests share: real and scripted peers.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
+        tests("HouseTests", of: []),
+        tests("IntegrationTests", of: ["TestSupport"]),
     ]
 )
