@@ -44,7 +44,8 @@ public enum Machine {
     /// Where an installed program is, also in the places that are not on a user's path.
     public static func program(_ name: String) -> String? {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
-        for directory in path.split(separator: ":") + ["/usr/sbin", "/sbin"] {
+        let directories: [Substring] = path.split(separator: ":")
+        for directory in directories + ["/usr/sbin", "/sbin"] {
             let file = "\(directory)/\(name)"
             if unsafe access(file, X_OK) == 0 { return file }
         }
@@ -52,8 +53,8 @@ public enum Machine {
     }
 }
 
-/// A directory that goes away with its owner.
-public final class TemporaryDirectory: Sendable {
+/// A directory that goes away with its owner, and not before the test has ended.
+public final class TemporaryDirectory: Prop {
     public let path: String
 
     public init() {
@@ -61,7 +62,10 @@ public final class TemporaryDirectory: Sendable {
         path = "/tmp/staithe-\(getpid())-\(String(UInt32.random(in: 0...UInt32.max), radix: 36))"
         let result = unsafe mkdir(path, 0o755)
         precondition(result == 0, "mkdir \(path) failed: \(errno)")
+        Props.keep(self)
     }
+
+    public func stop() {}
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 

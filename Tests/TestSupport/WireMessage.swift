@@ -3,6 +3,11 @@ public struct WireMessage: Sendable, CustomStringConvertible {
     public struct Field: Sendable, Equatable {
         public var name: String
         public var value: String
+
+        public init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
     }
 
     public var startLine = ""
