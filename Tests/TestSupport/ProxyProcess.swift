@@ -3,9 +3,9 @@ import Glibc
 
 /// A configuration file, written from its parts.
 ///
-/// One worker, so that what one connection leaves in a pool is there for the next; servers serve
-/// without waiting for their first check, so that a play can begin when the port is open. A play
-/// that is about workers or checks says otherwise.
+/// One worker, so that what one connection leaves in a pool is there for the next; no health
+/// checks, so that a play can begin when the port is open and a server sees its connections only.
+/// A play that is about workers or checks says otherwise.
 public struct ProxyPlan: Sendable {
     public var port: UInt16
     public var servers: [String]
@@ -23,7 +23,7 @@ public struct ProxyPlan: Sendable {
     public init(
         port: UInt16 = Machine.freePort(), servers: [UInt16] = [], service: String = "",
         listener: String = "", services: String = "", rest: String = "",
-        health: String = "{ before_traffic: 0 }", workers: Int? = 1
+        health: String = "off", workers: Int? = 1
     ) {
         self.port = port
         self.servers = servers.map { "127.0.0.1:\($0)" }

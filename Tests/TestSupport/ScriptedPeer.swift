@@ -194,19 +194,17 @@ public final class ScriptedPeer: Sendable {
         String(decoding: try readToEnd(), as: UTF8.self)
     }
 
-    /// Reads to the end without keeping anything; how many bytes there were.
-    public func discardToEnd() throws -> Int {
-        var count = state.withLock { state in
-            defer { state.unread = [] }
-            return state.unread.count
-        }
+    /// Reads without keeping anything, to the end or to `limit` bytes; how many there were.
+    public func discardToEnd(limit: Int = .max) throws -> Int {
+        var count = 0
         while true {
-            let end = now() + timeout
-            if try !fill(until: end) { return count }
             count += state.withLock { state in
                 defer { state.unread.removeAll(keepingCapacity: true) }
                 return state.unread.count
             }
+            if count >= limit { return count }
+            let end = now() + timeout
+            if try !fill(until: end) { return count }
         }
     }
 

@@ -80,3 +80,13 @@ public func eventually(timeout: Double = 10, _ condition: () throws -> Bool) ret
         pause = min(pause * 2, 20_000)
     }
 }
+
+/// Counts from several threads.
+public final class Tally: Sendable {
+    private let value = Mutex(0)
+
+    public init() {}
+
+    public var count: Int { value.withLock { $0 } }
+    public func add(_ count: Int = 1) { value.withLock { $0 += count } }
+}
