@@ -28,8 +28,11 @@ struct ContentTests {
         let server = try ScriptedServer { _ in ok("x") }
         let client = try ProxyProcess(ProxyPlan(servers: [server.port])).client()
         let large = Self.pattern(100_000)
-        try client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n")
-        try client.send(pieces: ["5\r\nhel", "lo\r\n1", "86A0;ext=1\r\n" + large, "\r", "\n0\r\nX-Sum: 42\r\n", "\r\n"])
+        try client.send(
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n")
+        try client.send(pieces: [
+            "5\r\nhel", "lo\r\n1", "86A0;ext=1\r\n" + large, "\r", "\n0\r\nX-Sum: 42\r\n", "\r\n",
+        ])
         #expect(try client.readResponse().status == 200)
         let request = try #require(server.requests.first)
         #expect(request.text == "hello" + large)
@@ -44,8 +47,11 @@ struct ContentTests {
         let large = Self.pattern(100_000)
         let server = try ScriptedServer { peer, _ in
             while try peer.nextRequest() != nil {
-                try peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n")
-                try peer.send(pieces: ["5\r\nhel", "lo\r\n186a0\r\n" + large, "\r\n0\r\n", "X-Sum: 42\r\n\r\n"])
+                try peer.send(
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n")
+                try peer.send(pieces: [
+                    "5\r\nhel", "lo\r\n186a0\r\n" + large, "\r\n0\r\n", "X-Sum: 42\r\n\r\n",
+                ])
             }
         }
         let client = try ProxyProcess(ProxyPlan(servers: [server.port])).client()
@@ -92,7 +98,8 @@ struct ContentTests {
     @Test("A client of HTTP/1.0 never sees chunks")
     func chunkedForOldClient() throws {
         let server = try ScriptedServer { _ in
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                + "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
         }
         let proxy = try ProxyProcess(ProxyPlan(servers: [server.port]))
         let client = try proxy.client()
@@ -126,7 +133,8 @@ struct ContentTests {
         #expect(server.connectionCount == 1)
     }
 
-    @Test("Methods and their content pass", arguments: ["PUT", "PATCH", "DELETE", "OPTIONS", "PURGE"])
+    @Test(
+        "Methods and their content pass", arguments: ["PUT", "PATCH", "DELETE", "OPTIONS", "PURGE"])
     func methods(method: String) throws {
         let server = try ScriptedServer { request in ok(request.method + request.text) }
         let client = try ProxyProcess(ProxyPlan(servers: [server.port])).client()

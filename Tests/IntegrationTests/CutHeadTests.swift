@@ -7,7 +7,8 @@ struct CutHeadTests {
     func request() throws {
         let server = try ScriptedServer { request in ok(request.text) }
         let proxy = try ProxyProcess(ProxyPlan(servers: [server.port]))
-        let text = post("/path?query", "hello", fields: "X-Long: \(String(repeating: "v", count: 60))\r\n")
+        let text = post(
+            "/path?query", "hello", fields: "X-Long: \(String(repeating: "v", count: 60))\r\n")
         let bytes = Array(text.utf8)
         let client = try proxy.client()
         for cut in 1..<bytes.count {
@@ -17,7 +18,8 @@ struct CutHeadTests {
             #expect(try client.readResponse().text == "hello", "cut at \(cut)")
         }
         // Every request looked the same to the server.
-        let heads = Set(server.requests.map { $0.fields.filter { $0.name != "X-Request-Id" }.map(\.value) })
+        let heads = Set(
+            server.requests.map { $0.fields.filter { $0.name != "X-Request-Id" }.map(\.value) })
         #expect(heads.count == 1)
     }
 
@@ -31,7 +33,8 @@ struct CutHeadTests {
 
     @Test("A response cut in two at every byte")
     func response() throws {
-        let text = "HTTP/1.1 200 OK\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\r\n"
+        let text =
+            "HTTP/1.1 200 OK\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\r\n"
             + "5;x\r\nhello\r\n0\r\nX-T: t\r\n\r\n"
         let bytes = Array(text.utf8)
         let server = try ScriptedServer { peer, _ in

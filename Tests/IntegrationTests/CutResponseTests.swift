@@ -82,7 +82,8 @@ struct CutResponseTests {
         }
         let proxy = try ProxyProcess(ProxyPlan(servers: [server.port]))
         let client = try proxy.client()
-        try client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        try client.send(
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
         #expect(eventually { server.received.first?.contains("hello") ?? false })
         client.close()
         #expect(ended.wait(seconds: 5))

@@ -32,7 +32,8 @@ struct ErrorAnswerTests {
         #expect(json["Content-Type"]?.hasPrefix("application/") ?? false)
         let object = try JSONSerialization.jsonObject(with: Data(json.content)) as? [String: Any]
         #expect(object?.values.contains { $0 as? String == "server_refused" } ?? false, "\(json)")
-        let html = try client.ask(get(fields: "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n"))
+        let html = try client.ask(
+            get(fields: "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n"))
         #expect(html["Content-Type"]?.hasPrefix("text/html") ?? false)
         #expect(html.text.lowercased().contains("<html"))
         for accept in ["", "Accept: */*\r\n", "Accept: text/plain\r\n"] {
@@ -59,8 +60,12 @@ struct ErrorAnswerTests {
         let proxy = try ProxyProcess(
             ProxyPlan(
                 servers: [server.port],
-                rest: "routes:\n  - { path: /only/*, service: app }\n  - { path: /500, service: app }"))
-        for target in ["/only/1", "/only/2", "/nowhere?token=secret"] { _ = try proxy.ask(get(target)) }
+                rest:
+                    "routes:\n  - { path: /only/*, service: app }\n  - { path: /500, service: app }"
+            ))
+        for target in ["/only/1", "/only/2", "/nowhere?token=secret"] {
+            _ = try proxy.ask(get(target))
+        }
         #expect(proxy.waitForLog("no_route"))
         let lines = proxy.process.output.split(separator: "\n").filter { $0.contains("\"reason\"") }
         #expect(lines.count == 1, "\(lines)")

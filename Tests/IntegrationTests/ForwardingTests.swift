@@ -22,7 +22,8 @@ struct ForwardingTests {
                     + "Proxy-Connection: keep-alive\r\nTE: gzip\r\nX-Public: 2\r\n"),
             answer: ok(
                 "x",
-                fields: "Connection: X-Inner\r\nX-Inner: 1\r\nKeep-Alive: timeout=5\r\nX-Outer: 2\r\n"
+                fields:
+                    "Connection: X-Inner\r\nX-Inner: 1\r\nKeep-Alive: timeout=5\r\nX-Outer: 2\r\n"
                     + "Proxy-Authenticate: Basic\r\n"))
         for name in ["X-Private", "Keep-Alive", "Proxy-Connection"] {
             #expect(request[name] == nil, "\(name) reached the server")

@@ -19,7 +19,8 @@ struct LimitTests {
         let server = try ScriptedServer(text: "x")
         let proxy = try ProxyProcess(
             ProxyPlan(
-                servers: [server.port], listener: "limits: { header_size: 1KiB, header_count: 10 }"))
+                servers: [server.port], listener: "limits: { header_size: 1KiB, header_count: 10 }")
+        )
         #expect(try proxy.ask(get()).status == 200)
         let large = "X-A: \(String(repeating: "a", count: 1024))\r\n"
         #expect(try proxy.ask(get(fields: large)).status == 431)
@@ -92,7 +93,8 @@ struct LimitTests {
             #expect(try client.readResponse().text == "/\(index + 1)")
         }
         let order = server.received.joined()
-        #expect(order.firstRange(of: "GET /2")!.lowerBound < order.firstRange(of: "GET /3")!.lowerBound)
+        #expect(
+            order.firstRange(of: "GET /2")!.lowerBound < order.firstRange(of: "GET /3")!.lowerBound)
     }
 
     @Test("Who waits in the queue too long: 503 queue_timeout")

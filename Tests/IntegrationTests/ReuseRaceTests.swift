@@ -16,7 +16,9 @@ struct ReuseRaceTests {
         }
     }
 
-    @Test("GET is sent again, and the client does not notice", arguments: CutResponseTests.Ending.allCases)
+    @Test(
+        "GET is sent again, and the client does not notice",
+        arguments: CutResponseTests.Ending.allCases)
     func get(ending: CutResponseTests.Ending) throws {
         let server = try server(ending)
         let client = try ProxyProcess(ProxyPlan(servers: [server.port])).client()

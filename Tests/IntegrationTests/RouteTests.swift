@@ -8,7 +8,10 @@ struct RouteTests {
         var lines = ""
         for name in services {
             let server = try ScriptedServer(isRecording: false) { request in
-                ok("\(name) \(request.target)", fields: "X-Powered-By: app\r\nX-Saw: \(request["X-New"] ?? "-") \(request["X-Old"] ?? "-")\r\n")
+                let saw = "\(request["X-New"] ?? "-") \(request["X-Old"] ?? "-")"
+                return ok(
+                    "\(name) \(request.target)",
+                    fields: "X-Powered-By: app\r\nX-Saw: \(saw)\r\n")
             }
             lines += "\(name): { servers: [\(server.address)], health: off }\n"
         }
@@ -79,7 +82,8 @@ struct RouteTests {
         let proxy = try proxy(
             """
               - { host: old.test, redirect: { to: "https://new.test${path}", status: 301 } }
-              - { path: /robots.txt, respond: { status: 200, body: "User-agent: *", type: text/plain } }
+              - path: /robots.txt
+                respond: { status: 200, body: "User-agent: *", type: text/plain }
               - { path: /gone, respond: { status: 410, body: "gone" } }
               - { service: app }
             """, services: [])
@@ -148,7 +152,9 @@ struct RouteTests {
               - { path: /admin/*, respond: { status: 403, body: "no" } }
               - { service: app }
             """, services: [])
-        for path in ["/admin", "/admin/x", "/x/../admin/", "/./admin/", "/%61dmin/", "/x/%2e%2e/admin/"] {
+        for path in [
+            "/admin", "/admin/x", "/x/../admin/", "/./admin/", "/%61dmin/", "/x/%2e%2e/admin/",
+        ] {
             let answer = try proxy.ask(get(path))
             #expect([400, 403].contains(answer.status), "\(path): \(answer)")
         }

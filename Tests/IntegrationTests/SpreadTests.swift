@@ -3,7 +3,8 @@ import Testing
 
 @Suite("Requests are spread over the servers", .onStage)
 struct SpreadTests {
-    @Test("10,000 requests fall evenly on two servers", arguments: ["least-requests", "round-robin"])
+    @Test(
+        "10,000 requests fall evenly on two servers", arguments: ["least-requests", "round-robin"])
     func twoServers(strategy: String) throws {
         let servers = [try NginxServer(text: "a"), try NginxServer(text: "b")]
         let proxy = try ProxyProcess(

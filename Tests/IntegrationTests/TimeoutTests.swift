@@ -90,7 +90,8 @@ struct TimeoutTests {
     func tunnel() throws {
         let server = try ScriptedServer { peer, _ in
             _ = try peer.readRequest()
-            try peer.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+            try peer.send(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
             _ = peer.isEnded(within: 10)
         }
         let client = try ProxyProcess(

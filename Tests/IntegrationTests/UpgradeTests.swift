@@ -32,7 +32,10 @@ struct UpgradeTests {
     func together() throws {
         let server = try ScriptedServer { peer, _ in
             _ = try peer.readRequest()
-            try peer.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nat once")
+            try peer.send(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n"
+                    + "Connection: upgrade\r\n\r\nat once"
+            )
             try peer.send(try peer.read(through: "."))
         }
         let client = try ProxyProcess(ProxyPlan(servers: [server.port])).client()
@@ -47,7 +50,8 @@ struct UpgradeTests {
     func halfClose() throws {
         let server = try ScriptedServer { peer, _ in
             _ = try peer.readRequest()
-            try peer.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+            try peer.send(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
             let heard = try peer.readToEnd()
             try peer.send("heard \(heard.count) bytes and the end")
         }
@@ -63,7 +67,8 @@ struct UpgradeTests {
     func serverHalfClose() throws {
         let server = try ScriptedServer { peer, _ in
             _ = try peer.readRequest()
-            try peer.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nbye")
+            try peer.send(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nbye")
             peer.finishSending()
             _ = try peer.read(through: "last words")
         }
@@ -79,7 +84,8 @@ struct UpgradeTests {
     @Test("A refused upgrade is an ordinary answer, and the connection goes on")
     func refused() throws {
         let server = try ScriptedServer { request in
-            request.has("Upgrade") ? "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno" : ok("x")
+            request.has("Upgrade")
+                ? "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno" : ok("x")
         }
         let client = try ProxyProcess(ProxyPlan(servers: [server.port])).client()
         #expect(try client.ask(handshake).status == 403)
@@ -90,7 +96,8 @@ struct UpgradeTests {
     func unasked() throws {
         let server = try ScriptedServer { peer, _ in
             _ = try peer.readRequest()
-            try peer.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+            try peer.send(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
         }
         let proxy = try ProxyProcess(ProxyPlan(servers: [server.port], service: "retries: off"))
         #expect(try proxy.ask(get()).status == 502)

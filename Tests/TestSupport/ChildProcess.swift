@@ -57,7 +57,7 @@ public final class ChildProcess: Prop {
         var arguments: [UnsafeMutablePointer<CChar>?] = unsafe []
         for word in words { unsafe arguments.append(strdup(word)) }
         unsafe arguments.append(nil)
-        defer { for unsafe pointer in unsafe arguments { unsafe free(pointer) } }
+        defer { for index in words.indices { unsafe free(arguments[index]) } }
         var pid: pid_t = 0
         let result = unsafe posix_spawn(&pid, words[0], &actions, &attributes, arguments, environ)
         guard result == 0 else {
@@ -82,7 +82,8 @@ public final class ChildProcess: Prop {
                 var status: Int32 = 0
                 if unsafe waitpid(identifier, &status, WNOHANG) == identifier {
                     let signal = Int(status & 0x7F)
-                    ending = signal == 0 ? .exited(Int(status >> 8) & 0xFF) : .killed(signal: signal)
+                    ending =
+                        signal == 0 ? .exited(Int(status >> 8) & 0xFF) : .killed(signal: signal)
                 }
             }
             return ending

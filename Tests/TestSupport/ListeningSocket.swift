@@ -14,7 +14,8 @@ public enum PeerError: Error, CustomStringConvertible {
         case .timedOut(let received): "timed out after \(received.debugDescription)"
         case .closed(let received): "closed after \(received.debugDescription)"
         case .reset(let received): "reset after \(received.debugDescription)"
-        case .failed(let call, let errno): "\(call) failed: \(unsafe String(cString: strerror(errno)))"
+        case .failed(let call, let errno):
+            "\(call) failed: \(unsafe String(cString: strerror(errno)))"
         case .malformed(let what): "malformed: \(what)"
         }
     }

@@ -150,7 +150,7 @@ public final class ScriptedPeer: Sendable {
     public var received: [UInt8] { state.withLock { $0.received } }
     public var receivedText: String { String(decoding: received, as: UTF8.self) }
 
-    /// Waits for a first byte without taking it; `false` at the end of the stream, a reset included.
+    /// Waits for a first byte without taking it; `false` at the end of the stream or a reset.
     public func waitForFirstByte(seconds: Double? = nil) throws -> Bool {
         let end = now() + (seconds ?? timeout)
         while state.withLock({ $0.unread.isEmpty }) {
