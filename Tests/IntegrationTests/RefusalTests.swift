@@ -141,6 +141,7 @@ struct RefusalTests {
         let server = try ScriptedServer(text: "x")
         let proxy = try ProxyProcess(ProxyPlan(servers: [server.port]))
         for vector in RefusalVector.heads {
+            let before = server.connectionCount
             let client = try proxy.client(timeout: 5)
             // Some are refused before all was sent.
             try? client.send(bytes(vector.bytes))
@@ -153,7 +154,7 @@ struct RefusalTests {
             } catch {
                 Issue.record("\(vector.title): \(error)")
             }
-            #expect(server.connectionCount == 0, "\(vector.title) reached the server")
+            #expect(server.connectionCount == before, "\(vector.title) reached the server")
         }
         #expect(try proxy.ask(get()).status == 200)
         #expect(proxy.process.isRunning)
@@ -164,6 +165,7 @@ struct RefusalTests {
         let server = try ScriptedServer(text: "x")
         let proxy = try ProxyProcess(ProxyPlan(servers: [server.port]))
         for vector in RefusalVector.heads where vector.bytes.utf8.count < 120 {
+            let before = server.connectionCount
             let client = try proxy.client(timeout: 5)
             for byte in bytes(vector.bytes) {
                 do { try client.send([byte]) } catch { break }
@@ -176,7 +178,7 @@ struct RefusalTests {
             } catch {
                 Issue.record("\(vector.title): \(error)")
             }
-            #expect(server.connectionCount == 0, "\(vector.title) reached the server")
+            #expect(server.connectionCount == before, "\(vector.title) reached the server")
         }
     }
 
