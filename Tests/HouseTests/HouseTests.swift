@@ -4,9 +4,12 @@ import Testing
 /// The rules of the house that a compiler does not know.
 @Suite("The house")
 struct HouseTests {
+    /// Read once for all tests.
+    private static let shared = Result { try House() }
+
     let house: House
 
-    init() throws { house = try House() }
+    init() throws { house = try Self.shared.get() }
 
     /// Modules of the toolchain that any room may import.
     private let open: Set<String> = ["Swift", "Synchronization"]
