@@ -399,6 +399,7 @@ http {{
 
 class HAProxy(Proxy):
     name = "haproxy"
+    limits = ""
 
     def find(self):
         return shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
@@ -415,6 +416,7 @@ class HAProxy(Proxy):
 global
   nbthread 1
   maxconn 9000
+  {self.limits}
   log stdout format raw local0
 defaults
   mode http
@@ -448,6 +450,7 @@ class HAProxySplicing(HAProxy):
     """Not in the default set: splicing is off unless an HAProxy user asks for it."""
 
     name = "haproxy-splice"
+    limits = "maxpipes 256"
     splices = "option splice-request\n  option splice-response"
 
 
