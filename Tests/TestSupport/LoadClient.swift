@@ -1,0 +1,128 @@
+import Synchronization
+
+/// Requests at a fixed total rate over keep-alive connections, until it is told to stop.
+///
+/// The times of the requests are fixed in advance, so that a stall is seen as late answers and
+/// not as fewer requests.
+public final class LoadClient: Prop {
+    public struct Result: Sendable, CustomStringConvertible {
+        public var successCount = 0
+        /// By kind: a status, or what happened to the connection.
+        public var failures: [String: Int] = [:]
+        /// Microseconds from the planned moment to the last byte.
+        public var latencies: [Int] = []
+        /// Successes by what the answer said.
+        public var answers: [String: Int] = [:]
+        public var connectionCount = 0
+
+        public var failureCount: Int { failures.values.reduce(0, +) }
+        public var requestCount: Int { successCount + failureCount }
+
+        /// Milliseconds that this share of the answers did not exceed.
+        public func milliseconds(_ share: Double) -> Double {
+            guard !latencies.isEmpty else { return 0 }
+            let sorted = latencies.sorted()
+            return Double(sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]) / 1000
+        }
+
+        public var description: String {
+            "\(requestCount) requests, failures \(failures), answers \(answers), "
+                + "p50 \(milliseconds(0.5)) ms, p99 \(milliseconds(0.99)) ms, "
+                + "slowest \(milliseconds(1)) ms"
+        }
+    }
+
+    private final class Shared: Sendable {
+        let result = Mutex(Result())
+        let isStopped = Mutex(false)
+        let running = RunningCount()
+    }
+
+    private let shared = Shared()
+
+    /// Starts at once. `threadCount` connections share `rate` requests per second.
+    public init(
+        port: UInt16, rate: Int, threadCount: Int = 16, request: String = get(),
+        timeout: Double = 20
+    ) {
+        let shared = shared
+        for index in 0..<threadCount {
+            shared.running.began()
+            Thread.start {
+                Self.perform(
+                    port: port, request: request, timeout: timeout,
+                    interval: Double(threadCount) / Double(rate),
+                    offset: Double(index) / Double(rate), shared: shared)
+                shared.running.ended()
+            }
+        }
+        Props.keep(self)
+    }
+
+    deinit { stop() }
+
+    /// What has happened so far.
+    public var result: Result { shared.result.withLock { $0 } }
+
+    public func stop() { shared.isStopped.withLock { $0 = true } }
+
+    /// Ends the load, waits for the last answers, and says what happened.
+    public func finish() -> Result {
+        stop()
+        shared.running.waitUntilNone(seconds: 30)
+        return result
+    }
+
+    /// Waits until this many requests were answered or failed.
+    @discardableResult
+    public func waitForRequests(_ count: Int, seconds: Double = 30) -> Bool {
+        eventually(timeout: seconds) { shared.result.withLock { $0.requestCount } >= count }
+    }
+
+    /// Lets it run for a while.
+    public func run(seconds: Double) { Thread.sleep(milliseconds: Int(seconds * 1000)) }
+
+    private static func perform(
+        port: UInt16, request: String, timeout: Double, interval: Double, offset: Double,
+        shared: Shared
+    ) {
+        var due = now() + offset
+        var connection: ScriptedClient?
+        while !shared.isStopped.withLock({ $0 }) {
+            let early = due - now()
+            if early > 0 {
+                Thread.sleep(milliseconds: min(50, max(1, Int(early * 1000))))
+                continue
+            }
+            do {
+                let client: ScriptedClient
+                if let connection {
+                    client = connection
+                } else {
+                    client = try ScriptedClient(port: port, timeout: timeout, isRecording: false)
+                    connection = client
+                    shared.result.withLock { $0.connectionCount += 1 }
+                }
+                let answer = try client.ask(request)
+                let latency = Int((now() - due) * 1e6)
+                shared.result.withLock { result in
+                    if answer.status == 200 {
+                        result.successCount += 1
+                        result.answers[answer.text, default: 0] += 1
+                    } else {
+                        result.failures["\(answer.status)", default: 0] += 1
+                    }
+                    result.latencies.append(latency)
+                }
+                if answer.closes { connection = nil }
+            } catch {
+                let kind = (error as? PeerError)?.kind ?? "\(error)"
+                shared.result.withLock { $0.failures[kind, default: 0] += 1 }
+                connection = nil
+                // A refused connection fails at once: do not turn the rate into a storm.
+                Thread.sleep(milliseconds: 10)
+            }
+            due += interval
+        }
+    }
+}
