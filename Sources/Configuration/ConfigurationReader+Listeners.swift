@@ -1,0 +1,186 @@
+import HTTP
+import Timing
+import YAML
+
+extension ConfigurationReader {
+    func readListeners(_ field: Field) {
+        eachNamed(of: field.value, at: field.path, what: "listener") { field in
+            readListener(field)
+        }
+    }
+
+    private func readListener(_ named: Field) {
+        var listener = ListenerConfiguration(
+            name: named.key, address: .tcp(host: "0.0.0.0", port: 0))
+        var address: Field?
+        var isAddressRight = false
+        eachField(of: named.value, as: .named(.listener), at: named.path) { field in
+            switch field.key {
+            case "address":
+                address = field
+                if let value = value(field, example: "\":80\"", Value.listenAddress) {
+                    listener.address = value
+                    isAddressRight = true
+                }
+            case "redirect":
+                let redirects = value(field, example: "https") { text -> Parsed<Bool> in
+                    text == "https"
+                        ? .success(true)
+                        : Value.isOff(text)
+                            ? .success(false)
+                            : .failure(Value.wordMistake(text, known: ["https", "off"]))
+                }
+                listener.redirectsToHTTPS = redirects ?? false
+            case "protocols":
+                readProtocols(field)
+            case "trusted_proxies":
+                listener.trustedProxies = readTrustedProxies(field)
+            case "timeouts":
+                readListenerTimeouts(field, into: &listener.timeouts)
+            case "limits":
+                readListenerLimits(field, into: &listener.limits)
+            case "headers":
+                readListenerHeaders(field, into: &listener.headers)
+            default:
+                break
+            }
+        }
+        guard case .map = named.value.content else { return }
+        guard let address else {
+            missingKey(
+                "address", in: named.value, path: named.path, at: named.keyPlace,
+                help: "add 'address: \":80\"'")
+            return
+        }
+        guard isAddressRight else { return }
+        if let first = configuration.listeners.firstIndex(where: { $0.address == listener.address })
+        {
+            report(
+                .duplicateAddress,
+                "two listeners have the address \(listener.address)", at: address.value.place,
+                path: address.path, help: "remove one of them, or choose another port",
+                notes: [Diagnostic.Note("first used", at: places.listeners[first].location)])
+        }
+        configuration.listeners.append(listener)
+        places.listeners.append(
+            ConfigurationPlaces.Place(
+                location: location(address.value.place), keyPath: address.path))
+    }
+
+    private func readProtocols(_ field: Field) {
+        let items = items(of: field)
+        if items.isEmpty, case .list = field.value.content {
+            report(
+                .missingValue, "\(title(field.path)) is empty", at: field.value.place,
+                path: field.path, help: "write '[http/1.1]', or remove the line")
+        }
+        for item in items {
+            _ = value(item) { text -> Parsed<Bool> in
+                text == "http/1.1"
+                    ? .success(true)
+                    : .failure(
+                        Value.wordMistake(
+                            text, known: ["http/1.1"], unsupported: ["h2", "h2c", "tcp"]))
+            }
+        }
+    }
+
+    private func readTrustedProxies(_ field: Field) -> [AddressRange] {
+        items(of: field).compactMap { item in
+            let range = value(item, Value.addressRange)
+            if let range,
+                range.prefixBitCount == 0
+                    || range.prefixBitCount == 96 && range.high == 0
+                        && range.low == 0xFFFF << 32
+            {
+                warn(
+                    .trustsEveryone,
+                    "'\(range.text)' lets every client say what its address is",
+                    at: item.value.place, path: item.path,
+                    help: "list the addresses of the proxies in front of this one only")
+            }
+            return range
+        }
+    }
+
+    private func readListenerTimeouts(
+        _ field: Field, into timeouts: inout ListenerConfiguration.Timeouts
+    ) {
+        eachField(of: field.value, as: .named(.listenerTimeouts), at: field.path) { field in
+            switch field.key {
+            case "header": read(field, into: &timeouts.header) { Value.duration($0) }
+            case "idle": read(field, into: &timeouts.idle) { Value.duration($0) }
+            case "read": read(field, into: &timeouts.read, Value.durationOrOff)
+            case "write": read(field, into: &timeouts.write, Value.durationOrOff)
+            default: break
+            }
+        }
+    }
+
+    private func readListenerLimits(
+        _ field: Field, into limits: inout ListenerConfiguration.Limits
+    ) {
+        eachField(of: field.value, as: .named(.listenerLimits), at: field.path) { field in
+            switch field.key {
+            case "connections":
+                read(field, into: &limits.connections) { text in
+                    text == "auto"
+                        ? .success(nil)
+                        : Value.integer(text, in: 1...10_000_000).map { Optional($0) }
+                }
+            case "connections_per_client":
+                read(field, into: &limits.connectionsPerClient) { text in
+                    Value.orOff(text) { Value.integer($0, in: 1...10_000_000) }
+                }
+            // Both of a head must fit into one large block of a connection.
+            case "request_line":
+                read(field, into: &limits.requestLineBytes) { text in
+                    Value.size(text, in: 64...32 << 10).map { Int($0) }
+                }
+            case "header_size":
+                read(field, into: &limits.headerBytes) { text in
+                    Value.size(text, in: 256...64 << 10).map { Int($0) }
+                }
+            case "header_count":
+                read(field, into: &limits.headerCount) { Value.integer($0, in: 1...1000) }
+            case "body_size":
+                read(field, into: &limits.bodyBytes) { text in
+                    Value.orOff(text) { Value.size($0, in: 0...1 << 50) }
+                }
+            default:
+                break
+            }
+        }
+    }
+
+    private func readListenerHeaders(
+        _ field: Field, into headers: inout ListenerConfiguration.Headers
+    ) {
+        eachField(of: field.value, as: .named(.listenerHeaders), at: field.path) { field in
+            switch field.key {
+            case "forwarded":
+                read(field, into: &headers.forwarded) {
+                    Value.word($0, of: ListenerConfiguration.Headers.Forwarded.self)
+                }
+            case "request_id":
+                read(field, into: &headers.requestID) { text in
+                    Value.orOff(text, Value.changeableHeaderName)
+                }
+            case "proxy_status":
+                read(field, into: &headers.proxyStatus) {
+                    Value.word($0, of: ListenerConfiguration.Headers.ProxyStatus.self)
+                }
+            case "server_timing":
+                read(field, into: &headers.serverTiming, Value.boolean)
+            case "server":
+                read(field, into: &headers.server) { text in
+                    if text == "keep" { return .success(.keep) }
+                    if Value.isOff(text) || text == "remove" { return .success(.remove) }
+                    return Value.headerValue(text).map { .text($0) }
+                }
+            default:
+                break
+            }
+        }
+    }
+}

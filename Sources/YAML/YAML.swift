@@ -1,1 +1,0 @@
-// Laid down with the house; its parts follow.
