@@ -74,7 +74,7 @@ let package = Package(
         room(
             "ControlPlane",
             uses: [
-                "DataPlane", "Routing", "Configuration", "Reactor", "HTTP", "Balancing", "Health",
+                "DataPlane", "Configuration", "HTTP1", "Reactor", "HTTP", "Balancing", "Health",
                 "Telemetry", "Linux", "Memory", "Timing",
                 .product(name: "Logging", package: "swift-log"),
             ]),

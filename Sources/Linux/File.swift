@@ -13,13 +13,7 @@ public enum File {
     public static func read(_ path: String) throws(Errno) -> [UInt8] {
         let number = unsafe linux_open(path, O_RDONLY | O_CLOEXEC, 0)
         guard number >= 0 else { throw .current }
-        let descriptor = FileDescriptor(owning: number)
-        var content: [UInt8] = []
-        while let bytes = try descriptor.readSome() {
-            content += bytes
-            guard content.count <= byteBound else { throw Errno(code: EFBIG) }
-        }
-        return content
+        return try FileDescriptor(owning: number).readToEnd()
     }
 
     /// Opens a file to write at its end; makes it when it is missing.
@@ -91,6 +85,18 @@ extension FileDescriptor {
         }
     }
 
+    /// Reads everything.
+    ///
+    /// - Throws: `EFBIG` beyond ``File/byteBound``.
+    public borrowing func readToEnd() throws(Errno) -> [UInt8] {
+        var content: [UInt8] = []
+        while let bytes = try readSome() {
+            content += bytes
+            guard content.count <= File.byteBound else { throw Errno(code: EFBIG) }
+        }
+        return content
+    }
+
     fileprivate static func write(_ bytes: [UInt8], to number: CInt) throws(Errno) {
         var position = 0
         while position < bytes.count {
@@ -152,5 +158,42 @@ public enum ThisProcess {
             tv_nsec: Int(time.nanoseconds % 1_000_000_000))
         // Every signal is blocked or ignored, so nothing cuts it short.
         _ = unsafe withUnsafePointer(to: length) { unsafe nanosleep($0, nil) }
+    }
+}
+
+extension File {
+    /// The directories in which a change may give `path` another content: its own, and those
+    /// of the symbolic links on the way to it.
+    public static func directories(leadingTo path: String) -> [String] {
+        var directories: [String] = []
+        var current = path
+        // As many links as the kernel follows.
+        for _ in 0..<40 {
+            let directory = directory(of: current)
+            if !directories.contains(directory) { directories.append(directory) }
+            if let target = link(current) {
+                current = target.hasPrefix("/") ? target : "\(directory)/\(target)"
+            } else if let target = link(directory) {
+                // `..data/staithe.yaml`, where `..data` is the link that is swapped.
+                let parent = self.directory(of: directory)
+                let name = current.split(separator: "/").last.map(String.init) ?? ""
+                let base = target.hasPrefix("/") ? target : "\(parent)/\(target)"
+                if !directories.contains(parent) { directories.append(parent) }
+                current = "\(base)/\(name)"
+            } else {
+                break
+            }
+        }
+        return directories
+    }
+
+    /// Where a symbolic link leads; `nil` for anything else.
+    private static func link(_ path: String) -> String? {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = unsafe buffer.withUnsafeMutableBytes { bytes in
+            unsafe readlink(
+                path, bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count)
+        }
+        return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
     }
 }
