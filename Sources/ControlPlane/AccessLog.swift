@@ -28,6 +28,9 @@ final class AccessLog: Sendable {
     /// Ten rounds a second: nobody waits for a line, and an idle proxy hardly wakes up.
     private static let round = Interval.milliseconds(100)
 
+    /// Of each loop: some thousand records.
+    private static let ringByteCount = 1 << 20
+
     private let state: Mutex<State>
     private let wantsReopening = Atomic<Bool>(false)
     private let names: NameTable
@@ -43,9 +46,9 @@ final class AccessLog: Sendable {
 
     /// A ring for one loop; its writer goes to the loop's thread.
     func addLoop() -> AccessRecordWriterBox {
-        var reader = AccessRecordReader()
-        let writer = AccessRecordWriterBox(reader.makeWriter())
-        let loop = LoopReader(reader)
+        var ring = ByteRingConsumer(capacity: Self.ringByteCount)
+        let writer = AccessRecordWriterBox(ring.makeProducer())
+        let loop = LoopReader(AccessRecordReader(ring: ring))
         state.withLock { $0.readers.append(loop) }
         return writer
     }
@@ -109,9 +112,7 @@ final class AccessLog: Sendable {
     }
 
     private func write(_ state: inout State) {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(state.lines.count)
-        for index in 0..<state.lines.count { bytes.append(state.lines[state.lines.start + index]) }
+        let bytes = state.lines.array
         state.lines.reset()
         do throws(Errno) {
             switch state.destination {
@@ -131,7 +132,7 @@ final class AccessLog: Sendable {
 private final class LoopReader: Sendable {
     private let reader: Mutex<AccessRecordReader>
 
-    init(_ reader: consuming sending AccessRecordReader) { self.reader = Mutex(reader) }
+    init(_ reader: consuming AccessRecordReader) { self.reader = Mutex(reader) }
 
     var droppedCount: UInt64 { reader.withLock { $0.droppedCount } }
 
@@ -140,12 +141,15 @@ private final class LoopReader: Sendable {
     }
 }
 
-/// Carries the writer, which cannot be copied, to the thread of its loop.
+/// Carries the loop's end of a ring, which cannot be copied, to the loop's thread.
 final class AccessRecordWriterBox: Sendable {
-    private let writer: Mutex<AccessRecordWriter?>
+    private let ring: Mutex<ByteRingProducer?>
 
-    init(_ writer: consuming sending AccessRecordWriter) { self.writer = Mutex(writer) }
+    init(_ ring: consuming ByteRingProducer) { self.ring = Mutex(ring) }
 
     /// The writer, once.
-    func take() -> AccessRecordWriter? { writer.withLock { $0.take() } }
+    func take() -> AccessRecordWriter? {
+        guard let ring = ring.withLock({ $0.take() }) else { return nil }
+        return AccessRecordWriter(ring: ring)
+    }
 }

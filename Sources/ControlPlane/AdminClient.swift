@@ -66,9 +66,10 @@ public struct AdminClient: Sendable {
     /// Reads an answer whose end is the connection's.
     private static func parse(_ bytes: [UInt8]) throws(Failure) -> Answer {
         var fields = FieldSection()
+        let input = Buffer(holding: bytes)
         guard
             let parsed = try? HeadParser.parseResponse(
-                bytes.span.bytes, limits: HeadLimits(), requestMethod: .get, fields: &fields),
+                input.bytes, limits: HeadLimits(), requestMethod: .get, fields: &fields),
             case .complete(let head, let byteCount) = parsed
         else { throw .broken("staithe ended before it answered") }
         return Answer(status: head.status, body: Array(bytes[byteCount...]))

@@ -106,7 +106,8 @@ final class AdminServer {
         guard let listener else { return }
         while true {
             switch loop.withKernel({ $0.accept(listener.descriptor) }) {
-            case .none, .failed: return
+            case .none: return
+            case .failed: return
             case .connection(let descriptor, _):
                 guard connections.count < Self.connectionBound else { continue }
                 let connection = AdminConnection(
@@ -136,8 +137,7 @@ private final class AdminConnection {
     private var stage = Stage.reading
     private var input = Buffer(capacity: 16 << 10)
     private var fields = FieldSection()
-    private var output: [UInt8] = []
-    private var sentCount = 0
+    private var output = Buffer()
     private var isHead = false
 
     init(_ socket: OpenSocket, loop: ControlLoop, handler: @escaping AdminServer.Handler) {
@@ -184,10 +184,7 @@ private final class AdminConnection {
                 larger.append(input.bytes)
                 input = larger
             }
-            let transfer = loop.withKernel {
-                $0.receive(socket.descriptor, into: &input, atMost: input.room)
-            }
-            switch transfer {
+            switch loop.receive(socket.descriptor, into: &input) {
             case .bytes: parse()
             case .wouldBlock: return
             case .endOfStream, .failed: return end()
@@ -216,8 +213,8 @@ private final class AdminConnection {
                         Problem(status: 413, code: "too-large", "the request is too large")))
             }
             if head.expectsContinue, input.count == byteCount {
-                let interim = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
-                _ = loop.withKernel { $0.send(socket.descriptor, interim.span.bytes) }
+                var interim = Buffer(holding: Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
+                _ = loop.send(socket.descriptor, from: &interim)
             }
             guard input.count >= byteCount + bodyCount else { return }
             handle(head, bodyStart: byteCount, bodyCount: bodyCount)
@@ -254,19 +251,16 @@ private final class AdminConnection {
 
     private func answer(_ response: AdminResponse) {
         guard stage != .over else { return }
-        output = response.bytes(isHead: isHead)
+        output = Buffer(holding: response.bytes(isHead: isHead))
         stage = .writing
         if timer == nil { timer = loop.after(Self.patience) { [unowned self] in end() } }
         write()
     }
 
     private func write() {
-        while sentCount < output.count {
-            let transfer = loop.withKernel {
-                $0.send(socket.descriptor, output.span.extracting(sentCount...).bytes)
-            }
-            switch transfer {
-            case .bytes(let count): sentCount += count
+        while !output.isEmpty {
+            switch loop.send(socket.descriptor, from: &output) {
+            case .bytes: break
             case .wouldBlock: return
             case .endOfStream, .failed: return end()
             }

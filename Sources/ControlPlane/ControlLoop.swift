@@ -1,4 +1,5 @@
 public import Linux
+import Memory
 public import Reactor
 public import Timing
 
@@ -74,6 +75,18 @@ public final class ControlLoop {
         _ body: (inout LinuxKernel) -> Result
     ) -> Result {
         body(&kernel)
+    }
+
+    /// Reads into the free room of `buffer`.
+    func receive(_ socket: borrowing FileDescriptor, into buffer: inout Buffer) -> Transfer {
+        kernel.receive(socket, into: &buffer, atMost: buffer.room)
+    }
+
+    /// Sends what `buffer` holds, and takes from it what was sent.
+    func send(_ socket: borrowing FileDescriptor, from buffer: inout Buffer) -> Transfer {
+        let transfer = kernel.send(socket, buffer.bytes)
+        if case .bytes(let count) = transfer { buffer.consume(count) }
+        return transfer
     }
 
     // MARK: - Descriptors

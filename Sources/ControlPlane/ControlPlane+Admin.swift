@@ -1,6 +1,7 @@
 import Configuration
 import HTTP
 import Linux
+import Logging
 import Timing
 
 extension ControlPlane {

@@ -1,5 +1,8 @@
+import Balancing
 import Configuration
+import Health
 import Linux
+import Logging
 import Timing
 
 extension ControlPlane {

@@ -2,6 +2,8 @@ import Configuration
 import DataPlane
 import Linux
 import Logging
+import Memory
+import Reactor
 import Synchronization
 import Timing
 

@@ -3,6 +3,8 @@ import Configuration
 import DataPlane
 import Health
 import Linux
+import Logging
+import Memory
 import Synchronization
 public import Timing
 

@@ -1,5 +1,8 @@
+import Configuration
 import DataPlane
 import Linux
+import Logging
+import Memory
 import Synchronization
 import Timing
 

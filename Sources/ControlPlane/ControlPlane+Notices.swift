@@ -1,5 +1,7 @@
 import DataPlane
 import Linux
+import Logging
+import Memory
 import Synchronization
 import Telemetry
 import Timing

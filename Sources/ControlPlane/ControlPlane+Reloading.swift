@@ -1,6 +1,7 @@
 import Configuration
 import DataPlane
 import Linux
+import Logging
 import Timing
 
 extension ControlPlane {
@@ -163,9 +164,9 @@ extension ControlPlane {
         case .applied(let committed):
             log.info("reload (\(cause)): \(committed.receipt.sentence)")
         case .refused(let problem):
+            let report = problem.report.map { "\n\($0)" } ?? ""
             log.error(
-                "reload (\(cause)) refused, g\(generation) still runs: \(problem.title)"
-                    + (problem.report.map { "\n\($0)" } ?? ""))
+                "reload (\(cause)) refused, g\(generation) still runs: \(problem.title)\(report)")
         }
     }
 }

@@ -1,5 +1,9 @@
 import Configuration
+import DataPlane
+import Health
 import Linux
+import Logging
+import Memory
 import Synchronization
 public import Timing
 

@@ -3,6 +3,7 @@ import Configuration
 import DataPlane
 import Health
 import Linux
+import Memory
 import Synchronization
 import Telemetry
 import Timing

@@ -1,5 +1,7 @@
+import Configuration
 import DataPlane
 import Linux
+import Logging
 import Timing
 
 extension ControlPlane {

@@ -2,6 +2,7 @@ import Configuration
 import DataPlane
 import Linux
 import Logging
+import Memory
 import Reactor
 import Timing
 

@@ -45,7 +45,7 @@ final class Probe {
     private var watch: ControlLoop.Watch?
     private var timer: ControlLoop.Timer?
     private var stage = Stage.connecting
-    private var sentCount = 0
+    private var output = Buffer()
     private var input = Buffer()
     private var fields = FieldSection()
     private var head: ResponseHead?
@@ -109,7 +109,8 @@ final class Probe {
             guard !readiness.contains(.broken) else {
                 return finish(.failed(.serverClosedEarly))
             }
-            guard question.request != nil else { return finish(.passed) }
+            guard let request = question.request else { return finish(.passed) }
+            output = Buffer(holding: request)
             stage = .sending
         }
         if stage == .sending { send(socket) }
@@ -117,13 +118,9 @@ final class Probe {
     }
 
     private func send(_ socket: OpenSocket) {
-        guard let request = question.request else { return }
-        while sentCount < request.count {
-            let transfer = loop.withKernel {
-                $0.send(socket.descriptor, request.span.extracting(sentCount...).bytes)
-            }
-            switch transfer {
-            case .bytes(let count): sentCount += count
+        while !output.isEmpty {
+            switch loop.send(socket.descriptor, from: &output) {
+            case .bytes: break
             case .wouldBlock: return
             case .endOfStream, .failed: return finish(.failed(.serverClosedEarly))
             }
@@ -135,10 +132,7 @@ final class Probe {
     private func read(_ socket: OpenSocket) {
         while stage == .reading {
             guard input.room > 0 else { return judge(isComplete: true) }
-            let transfer = loop.withKernel {
-                $0.receive(socket.descriptor, into: &input, atMost: input.room)
-            }
-            switch transfer {
+            switch loop.receive(socket.descriptor, into: &input) {
             case .bytes: judge(isComplete: false)
             case .wouldBlock: return
             case .endOfStream: return judge(isComplete: true)
