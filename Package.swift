@@ -83,7 +83,7 @@ let package = Package(
         .executableTarget(
             name: "staithe",
             dependencies: [
-                "ControlPlane", "Configuration", "Linux", "Timing",
+                "ControlPlane", "Configuration", "Linux", "Memory", "Timing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),

@@ -1,5 +1,5 @@
 public import Linux
-import Memory
+public import Memory
 public import Reactor
 public import Timing
 
@@ -78,12 +78,12 @@ public final class ControlLoop {
     }
 
     /// Reads into the free room of `buffer`.
-    func receive(_ socket: borrowing FileDescriptor, into buffer: inout Buffer) -> Transfer {
+    public func receive(_ socket: borrowing FileDescriptor, into buffer: inout Buffer) -> Transfer {
         kernel.receive(socket, into: &buffer, atMost: buffer.room)
     }
 
     /// Sends what `buffer` holds, and takes from it what was sent.
-    func send(_ socket: borrowing FileDescriptor, from buffer: inout Buffer) -> Transfer {
+    public func send(_ socket: borrowing FileDescriptor, from buffer: inout Buffer) -> Transfer {
         let transfer = kernel.send(socket, buffer.bytes)
         if case .bytes(let count) = transfer { buffer.consume(count) }
         return transfer
