@@ -65,20 +65,19 @@ extension Worker where Kernel: ~Copyable {
         record.sentBytes = turn.value.bytesOut
         record.generation = UInt64(turn.value.plan.value.generation)
 
-        pathScratch.reset()
-        pathScratch.append(hexadecimal: turn.value.requestID, width: 16)
         if turn.value.savedHead.isEmpty {
             recallFields(turn)
             if let agent = fields.first(.userAgent) { record.agent = agent.valueRange }
+            if turn.value.keepsRequestID { record.id = idRange(turn) }
             let start = turn.value.headStart
             log.write(
                 record,
                 head: client.value.input.span(
                     from: start, to: start + turn.value.head.headByteCount),
-                id: pathScratch.bytes, rule: turn.value.rule)
+                id: turn.value.requestID, rule: turn.value.rule)
         } else {
             log.write(
-                record, head: turn.value.savedHead.bytes, id: pathScratch.bytes,
+                record, head: turn.value.savedHead.bytes, id: turn.value.requestID,
                 rule: turn.value.rule)
         }
     }
@@ -96,12 +95,21 @@ extension Worker where Kernel: ~Copyable {
         record.status = UInt16(status)
         record.reason = reason
         record.generation = UInt64(plan.value.generation)
-        pathScratch.reset()
-        pathScratch.append(hexadecimal: id, width: 16)
-        let mark = pathScratch.count
-        log.write(
-            record, head: pathScratch.span(from: mark, to: mark), id: pathScratch.bytes,
-            rule: rule)
+        log.write(record, head: client.value.input.span(from: 0, to: 0), id: id, rule: rule)
+    }
+
+    /// Where the client's own identifier stands in its head.
+    private func idRange(_ turn: Turn) -> ByteRange {
+        let listener = Int(turn.value.client.value.listener)
+        let name = turn.value.plan.value.listeners[listener].requestIDName
+        let start = turn.value.headStart
+        let bytes = turn.value.client.value.input
+            .span(from: start, to: start + turn.value.head.headByteCount)
+        for index in 0..<fields.count
+        where turn.value.plan.value.isName(bytes, fields[index].nameRange, name) {
+            return fields[index].valueRange
+        }
+        return .empty
     }
 
     private func clientAddress(_ peer: SocketAddress) -> AccessRecord.Client {

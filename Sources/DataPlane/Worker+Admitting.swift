@@ -78,17 +78,17 @@ extension Worker where Kernel: ~Copyable {
         let client = turn.value.client
         let bytes = client.value.input
             .span(from: start, to: start + head.headByteCount)
-        pathScratch.reset()
+        pathScratch.value.reset()
         if head.path.isEmpty {
-            pathScratch.append(head.isServerWide ? "*" : "/")
+            pathScratch.value.append(head.isServerWide ? "*" : "/")
         } else if !PathNormalizer.needsNormalizing(bytes, head.path)
-            || !PathNormalizer.append(bytes, head.path, to: &pathScratch)
+            || !PathNormalizer.append(bytes, head.path, to: &pathScratch.value)
         {
-            pathScratch.reset()
-            pathScratch.append(bytes.extracting(head.path.lower..<head.path.upper))
+            pathScratch.value.reset()
+            pathScratch.value.append(bytes.extracting(head.path.lower..<head.path.upper))
         }
         return plan.value.routes.match(
-            block: bytes, host: head.hostRange, path: pathScratch.bytes,
+            block: bytes, host: head.hostRange, path: pathScratch.value.bytes,
             method: head.methodRange, fields: fields)
     }
 
@@ -98,14 +98,14 @@ extension Worker where Kernel: ~Copyable {
         let start = turn.value.headStart
         let bytes = turn.value.client.value.input
             .span(from: start, to: start + turn.value.head.headByteCount)
-        let length = pseudonym.count
+        let length = pseudonym.value.count
         for index in 0..<fields.count where fields[index].name == .via {
             let value = fields[index].valueRange
             guard Int(value.count) >= length else { continue }
             var position = value.lower
             while position + length <= value.upper {
                 var matched = 0
-                while matched < length, bytes.byte(position + matched) == pseudonym[matched] {
+                while matched < length, bytes.byte(position + matched) == pseudonym.value[matched] {
                     matched += 1
                 }
                 if matched == length { return true }

@@ -19,7 +19,7 @@ extension Worker where Kernel: ~Copyable {
         let listener = Int(client.value.listener)
         let form = bodyForm(turn)
         beginHead(reason.status)
-        if reason.invitesRetry { scratch.append("Retry-After: 1\r\n") }
+        if reason.invitesRetry { scratch.value.append("Retry-After: 1\r\n") }
         appendIdentifier(turn, listener)
         appendProxyStatus(reason, on: turn.value.plan.value.listeners[listener].sendsProxyStatus)
         appendErrorBody(
@@ -44,19 +44,20 @@ extension Worker where Kernel: ~Copyable {
         counters.exchanges.ended(status: status, reason: reason)
         logRefusal(client, reason, status: status, rule: rule, id: id)
         beginHead(status)
-        if status == 405 { scratch.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n") }
+        if status == 405 { scratch.value.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n") }
         let name = plan.value.listeners[listener].requestIDName
         if !name.isEmpty {
-            scratch.append(plan.value.text.bytes.extracting(name.lower..<name.upper))
-            scratch.append(": ")
-            scratch.append(hexadecimal: id, width: 16)
-            scratch.append("\r\n")
+            scratch.value.append(plan.value.text.bytes.extracting(name.lower..<name.upper))
+            scratch.value.append(": ")
+            scratch.value.append(hexadecimal: id, width: 16)
+            scratch.value.append("\r\n")
         }
         appendProxyStatus(reason, on: plan.value.listeners[listener].sendsProxyStatus)
         appendErrorBody(
             reason, .text, id: id, isHead: false, persistence: true, minorVersion: 1)
         // What a client that breaks rules does not take is not kept for it.
-        if client.value.output.isEmpty { _ = kernel.send(client.value.socket, scratch.bytes) }
+        let scratch = scratch
+        if client.value.output.isEmpty { _ = kernel.send(client.value.socket, scratch.value.bytes) }
         closeGently(client)
     }
 
@@ -64,15 +65,15 @@ extension Worker where Kernel: ~Copyable {
         turn.value.status = 308
         prepareAnswer(turn)
         beginHead(308)
-        scratch.append("Location: https://")
+        scratch.value.append("Location: https://")
         let client = turn.value.client
         let start = turn.value.headStart
         let head = turn.value.head
         let bytes = client.value.input.span(from: start, to: start + head.headByteCount)
-        scratch.append(bytes.extracting(head.hostRange.lower..<head.hostRange.upper))
-        if head.pathAndQuery.isEmpty { scratch.append("/") }
-        scratch.append(bytes.extracting(head.pathAndQuery.lower..<head.pathAndQuery.upper))
-        scratch.append("\r\n")
+        scratch.value.append(bytes.extracting(head.hostRange.lower..<head.hostRange.upper))
+        if head.pathAndQuery.isEmpty { scratch.value.append("/") }
+        scratch.value.append(bytes.extracting(head.pathAndQuery.lower..<head.pathAndQuery.upper))
+        scratch.value.append("\r\n")
         finishPlainAnswer(turn)
     }
 
@@ -81,21 +82,21 @@ extension Worker where Kernel: ~Copyable {
         turn.value.status = UInt16(plan.value.routePlans[route].status)
         prepareAnswer(turn)
         beginHead(plan.value.routePlans[route].status)
-        scratch.append("Location: ")
+        scratch.value.append("Location: ")
         let first = plan.value.routePlans[route].first
-        scratch.append(plan.value.text.bytes.extracting(first.lower..<first.upper))
+        scratch.value.append(plan.value.text.bytes.extracting(first.lower..<first.upper))
         if plan.value.routePlans[route].insertsPath {
             let client = turn.value.client
             let start = turn.value.headStart
             let head = turn.value.head
             let range = head.pathAndQuery
             let bytes = client.value.input.span(from: start, to: start + head.headByteCount)
-            if range.isEmpty { scratch.append("/") }
-            scratch.append(bytes.extracting(range.lower..<range.upper))
+            if range.isEmpty { scratch.value.append("/") }
+            scratch.value.append(bytes.extracting(range.lower..<range.upper))
         }
         let second = plan.value.routePlans[route].second
-        scratch.append(plan.value.text.bytes.extracting(second.lower..<second.upper))
-        scratch.append("\r\n")
+        scratch.value.append(plan.value.text.bytes.extracting(second.lower..<second.upper))
+        scratch.value.append("\r\n")
         finishPlainAnswer(turn, route: route)
     }
 
@@ -109,18 +110,18 @@ extension Worker where Kernel: ~Copyable {
         let body = plan.value.routePlans[route].second
         let hasContent = status != 204 && status != 304
         if hasContent {
-            scratch.append("Content-Type: ")
-            scratch.append(plan.value.text.bytes.extracting(type.lower..<type.upper))
-            scratch.append("\r\nContent-Length: ")
-            scratch.append(decimal: UInt64(body.count))
-            scratch.append("\r\n")
+            scratch.value.append("Content-Type: ")
+            scratch.value.append(plan.value.text.bytes.extracting(type.lower..<type.upper))
+            scratch.value.append("\r\nContent-Length: ")
+            scratch.value.append(decimal: UInt64(body.count))
+            scratch.value.append("\r\n")
         }
         appendRouteFields(turn, route)
         appendIdentifier(turn, Int(turn.value.client.value.listener))
         appendPersistence(turn)
-        scratch.append("\r\n")
+        scratch.value.append("\r\n")
         if hasContent, turn.value.head.method != .head {
-            scratch.append(plan.value.text.bytes.extracting(body.lower..<body.upper))
+            scratch.value.append(plan.value.text.bytes.extracting(body.lower..<body.upper))
             turn.value.bytesOut = UInt64(body.count)
         }
         sendAnswer(turn)
@@ -129,15 +130,15 @@ extension Worker where Kernel: ~Copyable {
     private mutating func appendRouteFields(_ turn: Turn, _ route: Int) {
         let plan = turn.value.plan
         let additions = plan.value.routePlans[route].responseEdits.additions
-        scratch.append(plan.value.text.bytes.extracting(additions.lower..<additions.upper))
+        scratch.value.append(plan.value.text.bytes.extracting(additions.lower..<additions.upper))
     }
 
     private mutating func finishPlainAnswer(_ turn: Turn, route: Int? = nil) {
-        scratch.append("Content-Length: 0\r\n")
+        scratch.value.append("Content-Length: 0\r\n")
         if let route { appendRouteFields(turn, route) }
         appendIdentifier(turn, Int(turn.value.client.value.listener))
         appendPersistence(turn)
-        scratch.append("\r\n")
+        scratch.value.append("\r\n")
         sendAnswer(turn)
     }
 
@@ -162,12 +163,12 @@ extension Worker where Kernel: ~Copyable {
     }
 
     private mutating func beginHead(_ status: Int) {
-        scratch.reset()
-        scratch.append("HTTP/1.1 ")
-        scratch.append(decimal: UInt64(status))
-        scratch.append(" ")
-        scratch.append(Status.reason(status))
-        scratch.append("\r\n")
+        scratch.value.reset()
+        scratch.value.append("HTTP/1.1 ")
+        scratch.value.append(decimal: UInt64(status))
+        scratch.value.append(" ")
+        scratch.value.append(Status.reason(status))
+        scratch.value.append("\r\n")
         appendDate()
     }
 
@@ -182,11 +183,11 @@ extension Worker where Kernel: ~Copyable {
     /// `Proxy-Status` (RFC 9209 §2).
     private mutating func appendProxyStatus(_ reason: Reason, on: Bool) {
         guard on, let error = reason.proxyError else { return }
-        scratch.append("Proxy-Status: staithe; error=")
-        scratch.append(error)
-        scratch.append("; details=\"")
-        scratch.append(reason.word)
-        scratch.append("\"\r\n")
+        scratch.value.append("Proxy-Status: staithe; error=")
+        scratch.value.append(error)
+        scratch.value.append("; details=\"")
+        scratch.value.append(reason.word)
+        scratch.value.append("\"\r\n")
     }
 
     private mutating func bodyForm(_ turn: Turn) -> BodyForm {
@@ -223,47 +224,47 @@ extension Worker where Kernel: ~Copyable {
         _ reason: Reason, _ form: BodyForm, id: UInt64, isHead: Bool, persistence: Bool?,
         minorVersion: UInt8
     ) {
-        pathScratch.reset()
+        pathScratch.value.reset()
         switch form {
         case .text:
-            pathScratch.append(reason.sentence)
-            pathScratch.append("\nreason: ")
-            pathScratch.append(reason.word)
-            pathScratch.append("\nrequest: ")
-            pathScratch.append(hexadecimal: id, width: 16)
-            pathScratch.append("\n")
-            scratch.append("Content-Type: text/plain; charset=utf-8\r\n")
+            pathScratch.value.append(reason.sentence)
+            pathScratch.value.append("\nreason: ")
+            pathScratch.value.append(reason.word)
+            pathScratch.value.append("\nrequest: ")
+            pathScratch.value.append(hexadecimal: id, width: 16)
+            pathScratch.value.append("\n")
+            scratch.value.append("Content-Type: text/plain; charset=utf-8\r\n")
         case .json:
-            pathScratch.append("{\"reason\":\"")
-            pathScratch.append(reason.word)
-            pathScratch.append("\",\"message\":\"")
-            pathScratch.append(reason.sentence)
-            pathScratch.append("\",\"request\":\"")
-            pathScratch.append(hexadecimal: id, width: 16)
-            pathScratch.append("\"}\n")
-            scratch.append("Content-Type: application/json\r\n")
+            pathScratch.value.append("{\"reason\":\"")
+            pathScratch.value.append(reason.word)
+            pathScratch.value.append("\",\"message\":\"")
+            pathScratch.value.append(reason.sentence)
+            pathScratch.value.append("\",\"request\":\"")
+            pathScratch.value.append(hexadecimal: id, width: 16)
+            pathScratch.value.append("\"}\n")
+            scratch.value.append("Content-Type: application/json\r\n")
         case .html:
-            pathScratch.append("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>")
-            pathScratch.append(reason.word)
-            pathScratch.append("</title><p>")
-            pathScratch.append(reason.sentence)
-            pathScratch.append("</p><p><small>reason: ")
-            pathScratch.append(reason.word)
-            pathScratch.append(", request: ")
-            pathScratch.append(hexadecimal: id, width: 16)
-            pathScratch.append("</small></p></html>\n")
-            scratch.append("Content-Type: text/html; charset=utf-8\r\n")
+            pathScratch.value.append("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>")
+            pathScratch.value.append(reason.word)
+            pathScratch.value.append("</title><p>")
+            pathScratch.value.append(reason.sentence)
+            pathScratch.value.append("</p><p><small>reason: ")
+            pathScratch.value.append(reason.word)
+            pathScratch.value.append(", request: ")
+            pathScratch.value.append(hexadecimal: id, width: 16)
+            pathScratch.value.append("</small></p></html>\n")
+            scratch.value.append("Content-Type: text/html; charset=utf-8\r\n")
         }
-        scratch.append("Content-Length: ")
-        scratch.append(decimal: UInt64(pathScratch.count))
-        scratch.append("\r\n")
+        scratch.value.append("Content-Length: ")
+        scratch.value.append(decimal: UInt64(pathScratch.value.count))
+        scratch.value.append("\r\n")
         if persistence == true {
-            scratch.append("Connection: close\r\n")
+            scratch.value.append("Connection: close\r\n")
         } else if minorVersion == 0 {
-            scratch.append("Connection: keep-alive\r\n")
+            scratch.value.append("Connection: keep-alive\r\n")
         }
-        scratch.append("\r\n")
-        if !isHead { scratch.append(pathScratch.bytes) }
+        scratch.value.append("\r\n")
+        if !isHead { scratch.value.append(pathScratch.value.bytes) }
     }
 
     // MARK: - On its way

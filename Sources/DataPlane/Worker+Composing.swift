@@ -34,7 +34,7 @@ extension Worker where Kernel: ~Copyable {
         recallFields(turn)
         let client = turn.value.client
         let start = turn.value.headStart
-        scratch.reset()
+        scratch.value.reset()
         composeRequestHead(
             client.value.input.span(from: start, to: start + turn.value.head.headByteCount),
             turn, client)
@@ -47,11 +47,11 @@ extension Worker where Kernel: ~Copyable {
         let route = Int(turn.value.route)
 
         append(bytes, head.methodRange)
-        scratch.append(UInt8(ascii: " "))
+        scratch.value.append(UInt8(ascii: " "))
         appendTarget(bytes, head, stripping: plan.value.routePlans[route].stripByteCount)
-        scratch.append(" HTTP/1.1\r\nHost: ")
+        scratch.value.append(" HTTP/1.1\r\nHost: ")
         appendHost(bytes, turn)
-        scratch.append("\r\n")
+        scratch.value.append("\r\n")
 
         let replaced = plan.value.listeners[listener].replacedRequestFields
         let edits = plan.value.routePlans[route].requestEdits
@@ -72,9 +72,9 @@ extension Worker where Kernel: ~Copyable {
         // The empty line that ends the head is written below.
         append(bytes, from: runStart, to: head.headByteCount - 2)
 
-        if case .chunked = head.framing { scratch.append("Transfer-Encoding: chunked\r\n") }
+        if case .chunked = head.framing { scratch.value.append("Transfer-Encoding: chunked\r\n") }
         if head.isUpgrade {
-            scratch.append("Connection: upgrade\r\n")
+            scratch.value.append("Connection: upgrade\r\n")
             for index in 0..<fields.count where fields[index].name == .upgrade {
                 append(bytes, fields[index].lineRange)
             }
@@ -83,7 +83,7 @@ extension Worker where Kernel: ~Copyable {
         appendForwarding(bytes, turn, client, listener)
         appendRequestID(turn, listener)
         appendEdits(plan, edits)
-        scratch.append("\r\n")
+        scratch.value.append("\r\n")
     }
 
     private mutating func append(_ bytes: RawSpan, _ range: ByteRange) {
@@ -92,14 +92,14 @@ extension Worker where Kernel: ~Copyable {
 
     private mutating func append(_ bytes: RawSpan, from lower: Int, to upper: Int) {
         guard upper > lower else { return }
-        scratch.append(bytes.extracting(lower..<upper))
+        scratch.value.append(bytes.extracting(lower..<upper))
     }
 
     private mutating func appendTarget(
         _ bytes: RawSpan, _ head: RequestHead, stripping byteCount: Int
     ) {
         if head.isServerWide {
-            scratch.append("*")
+            scratch.value.append("*")
             return
         }
         var range = head.pathAndQuery
@@ -109,7 +109,7 @@ extension Worker where Kernel: ~Copyable {
         }
         // Both an absolute target without a path and a path that was stripped to nothing.
         if range.isEmpty || bytes.byte(range.lower) != UInt8(ascii: "/") {
-            scratch.append("/")
+            scratch.value.append("/")
         }
         append(bytes, range)
     }
@@ -128,7 +128,7 @@ extension Worker where Kernel: ~Copyable {
         case .server:
             appendMemberAuthority(turn)
         case .fixed(let range):
-            scratch.append(plan.value.text.bytes.extracting(range.lower..<range.upper))
+            scratch.value.append(plan.value.text.bytes.extracting(range.lower..<range.upper))
         }
     }
 
@@ -136,15 +136,15 @@ extension Worker where Kernel: ~Copyable {
         guard let service = turn.value.service else { return }
         let member = service.value.roster.members[Int(turn.value.memberIndex)]
         let range = member.authority
-        scratch.append(service.value.roster.text.bytes.extracting(range.lower..<range.upper))
+        scratch.value.append(service.value.roster.text.bytes.extracting(range.lower..<range.upper))
     }
 
     private mutating func appendVia(_ head: RequestHead) {
-        scratch.append("Via: 1.")
-        scratch.append(head.minorVersion &+ 0x30)
-        scratch.append(" ")
-        scratch.append(pseudonym.bytes)
-        scratch.append("\r\n")
+        scratch.value.append("Via: 1.")
+        scratch.value.append(head.minorVersion &+ 0x30)
+        scratch.value.append(" ")
+        scratch.value.append(pseudonym.value.bytes)
+        scratch.value.append("\r\n")
     }
 
     /// `X-Forwarded-*` and `Forwarded` (RFC 7239). What a client without trust said of itself
@@ -156,39 +156,39 @@ extension Worker where Kernel: ~Copyable {
         let mode = plan.value.listeners[listener].forwarding
         let isTrusted = turn.value.isTrusted
         if mode.contains(.xForwarded) {
-            scratch.append("X-Forwarded-For: ")
+            scratch.value.append("X-Forwarded-For: ")
             if isTrusted { appendValues(of: .xForwardedFor, bytes, separated: true) }
             AddressText.append(
-                high: client.value.peer.high, low: client.value.peer.low, to: &scratch)
-            scratch.append("\r\nX-Forwarded-Proto: ")
+                high: client.value.peer.high, low: client.value.peer.low, to: &scratch.value)
+            scratch.value.append("\r\nX-Forwarded-Proto: ")
             if !(isTrusted && appendValues(of: .xForwardedProto, bytes, separated: false)) {
-                scratch.append("http")
+                scratch.value.append("http")
             }
-            scratch.append("\r\n")
+            scratch.value.append("\r\n")
             let hasHost = isTrusted && fields.first(.xForwardedHost) != nil
             if hasHost || !turn.value.head.authority.isEmpty {
-                scratch.append("X-Forwarded-Host: ")
+                scratch.value.append("X-Forwarded-Host: ")
                 if !(hasHost && appendValues(of: .xForwardedHost, bytes, separated: false)) {
                     append(bytes, turn.value.head.authority)
                 }
-                scratch.append("\r\n")
+                scratch.value.append("\r\n")
             }
         }
         if mode.contains(.rfc7239) {
-            scratch.append("Forwarded: ")
+            scratch.value.append("Forwarded: ")
             if isTrusted { appendValues(of: .forwarded, bytes, separated: true) }
-            scratch.append("for=")
+            scratch.value.append("for=")
             let isIPv4 = client.value.peer.isIPv4
-            if !isIPv4 { scratch.append("\"[") }
+            if !isIPv4 { scratch.value.append("\"[") }
             AddressText.append(
-                high: client.value.peer.high, low: client.value.peer.low, to: &scratch)
-            if !isIPv4 { scratch.append("]\"") }
+                high: client.value.peer.high, low: client.value.peer.low, to: &scratch.value)
+            if !isIPv4 { scratch.value.append("]\"") }
             if !turn.value.head.authority.isEmpty {
-                scratch.append(";host=\"")
+                scratch.value.append(";host=\"")
                 append(bytes, turn.value.head.authority)
-                scratch.append("\"")
+                scratch.value.append("\"")
             }
-            scratch.append(";proto=http\r\n")
+            scratch.value.append(";proto=http\r\n")
         }
     }
 
@@ -207,7 +207,7 @@ extension Worker where Kernel: ~Copyable {
             found = true
             append(bytes, fields[index].valueRange)
             guard separated else { return true }
-            scratch.append(", ")
+            scratch.value.append(", ")
         }
         return found
     }
@@ -219,15 +219,15 @@ extension Worker where Kernel: ~Copyable {
         let name = turn.value.plan.value.listeners[listener].requestIDName
         guard !name.isEmpty else { return }
         let plan = turn.value.plan
-        scratch.append(plan.value.text.bytes.extracting(name.lower..<name.upper))
-        scratch.append(": ")
-        scratch.append(hexadecimal: turn.value.requestID, width: 16)
-        scratch.append("\r\n")
+        scratch.value.append(plan.value.text.bytes.extracting(name.lower..<name.upper))
+        scratch.value.append(": ")
+        scratch.value.append(hexadecimal: turn.value.requestID, width: 16)
+        scratch.value.append("\r\n")
     }
 
     private mutating func appendEdits(_ plan: Place<Plan>, _ edits: HeadEdits) {
         guard !edits.additions.isEmpty else { return }
-        scratch.append(
+        scratch.value.append(
             plan.value.text.bytes.extracting(edits.additions.lower..<edits.additions.upper))
     }
 
@@ -235,7 +235,7 @@ extension Worker where Kernel: ~Copyable {
 
     /// Puts the head of a response into the scratch block, for the client.
     mutating func composeResponseHead(_ turn: Turn, _ server: Server, _ head: ResponseHead) {
-        scratch.reset()
+        scratch.value.reset()
         let start = server.value.input.start
         composeResponseHead(
             server.value.input.span(from: start, to: start + head.headByteCount), turn, head)
@@ -250,11 +250,11 @@ extension Worker where Kernel: ~Copyable {
         let route = Int(turn.value.route)
         let isInterim = head.status < 200
 
-        scratch.append("HTTP/1.1 ")
-        scratch.append(decimal: UInt64(head.status))
-        scratch.append(" ")
+        scratch.value.append("HTTP/1.1 ")
+        scratch.value.append(decimal: UInt64(head.status))
+        scratch.value.append(" ")
         append(bytes, head.reasonRange)
-        scratch.append("\r\n")
+        scratch.value.append("\r\n")
 
         let replaced = plan.value.listeners[listener].replacedResponseFields
         let edits = plan.value.routePlans[route].responseEdits
@@ -278,20 +278,20 @@ extension Worker where Kernel: ~Copyable {
 
         if isInterim {
             if head.status == 101 {
-                scratch.append("Connection: upgrade\r\n")
+                scratch.value.append("Connection: upgrade\r\n")
                 for index in 0..<fields.count where fields[index].name == .upgrade {
                     append(bytes, fields[index].lineRange)
                 }
             }
-            scratch.append("\r\n")
+            scratch.value.append("\r\n")
             return
         }
         if turn.value.responseStage != .complete || head.status == 200 {
             switch turn.value.responseFraming {
             case .chunked where turn.value.responseRewrite == .none:
-                scratch.append("Transfer-Encoding: chunked\r\n")
+                scratch.value.append("Transfer-Encoding: chunked\r\n")
             case .untilClose where turn.value.responseRewrite == .addChunks:
-                scratch.append("Transfer-Encoding: chunked\r\n")
+                scratch.value.append("Transfer-Encoding: chunked\r\n")
             default: break
             }
         }
@@ -304,7 +304,7 @@ extension Worker where Kernel: ~Copyable {
         appendListenerFields(turn, listener, status: head.status)
         appendEdits(plan, edits)
         appendPersistence(turn)
-        scratch.append("\r\n")
+        scratch.value.append("\r\n")
     }
 
     /// The identifier that the client brought, back to it.
@@ -321,7 +321,7 @@ extension Worker where Kernel: ~Copyable {
                         from: start, to: start + turn.value.head.headByteCount),
                     line.nameRange, name)
             else { continue }
-            scratch.append(
+            scratch.value.append(
                 client.value.input.span(
                     from: start + line.lineRange.lower, to: start + line.lineRange.upper))
             return
@@ -330,16 +330,16 @@ extension Worker where Kernel: ~Copyable {
 
     mutating func appendDate() {
         date.update(secondsSinceEpoch: wallNow() / 1_000_000_000)
-        scratch.append("Date: ")
-        date.append(to: &scratch)
-        scratch.append("\r\n")
+        scratch.value.append("Date: ")
+        date.append(to: &scratch.value)
+        scratch.value.append("\r\n")
     }
 
     mutating func appendPersistence(_ turn: Turn) {
         if !turn.value.clientPersists {
-            scratch.append("Connection: close\r\n")
+            scratch.value.append("Connection: close\r\n")
         } else if turn.value.head.minorVersion == 0 {
-            scratch.append("Connection: keep-alive\r\n")
+            scratch.value.append("Connection: keep-alive\r\n")
         }
     }
 
@@ -348,33 +348,33 @@ extension Worker where Kernel: ~Copyable {
         let plan = turn.value.plan
         let server = plan.value.listeners[listener].serverText
         if !server.isEmpty {
-            scratch.append("Server: ")
-            scratch.append(plan.value.text.bytes.extracting(server.lower..<server.upper))
-            scratch.append("\r\n")
+            scratch.value.append("Server: ")
+            scratch.value.append(plan.value.text.bytes.extracting(server.lower..<server.upper))
+            scratch.value.append("\r\n")
         }
         if plan.value.listeners[listener].alwaysSendsProxyStatus {
-            scratch.append("Proxy-Status: staithe; received-status=")
-            scratch.append(decimal: UInt64(status))
-            scratch.append("\r\n")
+            scratch.value.append("Proxy-Status: staithe; received-status=")
+            scratch.value.append(decimal: UInt64(status))
+            scratch.value.append("\r\n")
         }
         if plan.value.listeners[listener].sendsServerTiming {
-            scratch.append("Server-Timing: queue;dur=")
+            scratch.value.append("Server-Timing: queue;dur=")
             appendMilliseconds(turn.value.queuedNanoseconds)
-            scratch.append(", connect;dur=")
+            scratch.value.append(", connect;dur=")
             appendMilliseconds(turn.value.connectNanoseconds)
-            scratch.append(", wait;dur=")
+            scratch.value.append(", wait;dur=")
             appendMilliseconds((now - turn.value.sentAt).nanoseconds)
-            scratch.append(", total;dur=")
+            scratch.value.append(", total;dur=")
             appendMilliseconds((now - turn.value.began).nanoseconds)
-            scratch.append("\r\n")
+            scratch.value.append("\r\n")
         }
     }
 
     /// With one decimal.
     private mutating func appendMilliseconds(_ nanoseconds: UInt64) {
         let tenths = nanoseconds / 100_000
-        scratch.append(decimal: tenths / 10)
-        scratch.append(".")
-        scratch.append(decimal: tenths % 10)
+        scratch.value.append(decimal: tenths / 10)
+        scratch.value.append(".")
+        scratch.value.append(decimal: tenths % 10)
     }
 }

@@ -29,20 +29,21 @@ extension Worker where Kernel: ~Copyable {
         }
         turn.value.sentEnd = turn.value.contentStart
         composeRequestHead(turn)
+        let scratch = scratch
         let client = turn.value.client
         let contentCount = turn.value.validEnd - turn.value.sentEnd
         let isJoined = contentCount > 0 && contentCount <= joinLimit
         if isJoined {
-            scratch.append(
+            scratch.value.append(
                 client.value.input.span(from: turn.value.sentEnd, to: turn.value.validEnd))
         }
-        let headCount = scratch.count
+        let headCount = scratch.value.count
         let result =
             contentCount > 0 && !isJoined
             ? kernel.send(
-                server.value.socket, scratch.bytes,
+                server.value.socket, scratch.value.bytes,
                 client.value.input.span(from: turn.value.sentEnd, to: turn.value.validEnd))
-            : kernel.send(server.value.socket, scratch.bytes)
+            : kernel.send(server.value.socket, scratch.value.bytes)
         switch result {
         case .wouldBlock:
             // Still connecting: composed again when the edge comes.
@@ -67,7 +68,7 @@ extension Worker where Kernel: ~Copyable {
             turn.value.sentAt = now
             if isJoined { turn.value.sentEnd = turn.value.validEnd }
             if count < headCount {
-                scratch.consume(count)
+                scratch.value.consume(count)
                 guard keep(&server.value.output) else {
                     attemptFailed(turn, .internalError, nothingSent: false)
                     return
@@ -82,9 +83,9 @@ extension Worker where Kernel: ~Copyable {
     /// Moves what is left in the scratch block into a block of its own, for later.
     mutating func keep(_ output: inout Buffer) -> Bool {
         let size: BufferPool.Size =
-            scratch.count <= BufferPool.smallByteCount ? .small : .large
+            scratch.value.count <= BufferPool.smallByteCount ? .small : .large
         guard var block = blocks.take(size) else { return false }
-        block.append(scratch.bytes)
+        block.append(scratch.value.bytes)
         blocks.recycle(exchange(&output, with: block))
         return true
     }

@@ -111,17 +111,18 @@ extension Worker where Kernel: ~Copyable {
     mutating func sendScratch(_ turn: Turn, _ client: Client) -> Bool {
         guard client.value.output.isEmpty else {
             // An interim response is still on its way out: ours comes behind it.
-            guard client.value.output.room >= scratch.count else {
+            guard client.value.output.room >= scratch.value.count else {
                 cut(turn, .clientSlow)
                 return false
             }
-            client.value.output.append(scratch.bytes)
+            client.value.output.append(scratch.value.bytes)
             return true
         }
-        switch kernel.send(client.value.socket, scratch.bytes) {
+        let scratch = scratch
+        switch kernel.send(client.value.socket, scratch.value.bytes) {
         case .bytes(let count):
-            scratch.consume(count)
-            if scratch.isEmpty { return true }
+            scratch.value.consume(count)
+            if scratch.value.isEmpty { return true }
         case .wouldBlock:
             break
         case .failed, .endOfStream:
@@ -281,8 +282,8 @@ extension Worker where Kernel: ~Copyable {
         turn.value.responseRawStart = start
         if turn.value.responseStage == .content, start < server.value.input.end {
             if turn.value.responseRewrite == .addChunks {
-                scratch.append(hexadecimal: UInt64(server.value.input.end - start))
-                scratch.append("\r\n")
+                scratch.value.append(hexadecimal: UInt64(server.value.input.end - start))
+                scratch.value.append("\r\n")
                 turn.value.hasOpenChunk = true
             }
             guard takeResponseContent(turn, server) else { return false }
@@ -295,16 +296,17 @@ extension Worker where Kernel: ~Copyable {
         turn.value.hasAnswered = true
         let count = turn.value.responseValidEnd - server.value.input.start
         if count > 0, count <= joinLimit, client.value.output.isEmpty {
-            scratch.append(
+            scratch.value.append(
                 server.value.input.span(
                     from: server.value.input.start, to: turn.value.responseValidEnd))
             server.value.input.consume(count)
             return sendScratch(turn, client)
         }
         guard count > 0, client.value.output.isEmpty else { return sendScratch(turn, client) }
-        let headCount = scratch.count
+        let scratch = scratch
+        let headCount = scratch.value.count
         let result = kernel.send(
-            client.value.socket, scratch.bytes,
+            client.value.socket, scratch.value.bytes,
             server.value.input.span(
                 from: server.value.input.start, to: turn.value.responseValidEnd))
         switch result {
@@ -313,7 +315,7 @@ extension Worker where Kernel: ~Copyable {
                 server.value.input.consume(sent - headCount)
                 return true
             }
-            scratch.consume(sent)
+            scratch.value.consume(sent)
         case .wouldBlock:
             break
         case .failed, .endOfStream:

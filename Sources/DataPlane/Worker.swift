@@ -115,9 +115,12 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     var closedServers: TokenQueue
     var held = HeldSlots()
 
+    /// Blocks of the loop's own. They stand in a slab because a span of a stored property
+    /// would borrow the whole worker, kernel included.
+    private var ownBlocks: Slab<Buffer>
     /// Where heads are composed before they are sent.
-    var scratch: Buffer
-    var pathScratch: Buffer
+    let scratch: Place<Buffer>
+    let pathScratch: Place<Buffer>
     var fields = FieldSection()
     /// The exchange whose head the field section describes.
     var fieldsOwner = Token(slot: 0, generation: 0)
@@ -129,7 +132,8 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     var now: LoopInstant
     var counters = LoopCounters()
     var log: AccessRecordWriter
-    let pseudonym: FixedArray<UInt8>
+    /// What we call ourselves in Via.
+    let pseudonym: Place<Buffer>
 
     var drainDeadline: LoopInstant?
     var cutCount = 0
@@ -172,10 +176,12 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
         runQueue = TokenQueue(capacity: clientCapacity)
         closedClients = TokenQueue(capacity: clientCapacity)
         closedServers = TokenQueue(capacity: serverCapacity)
-        scratch = Buffer(capacity: BufferPool.largeByteCount)
-        pathScratch = Buffer(capacity: BufferPool.smallByteCount * 2)
+        ownBlocks = Slab(capacity: 3)
+        scratch = ownBlocks.insert(Buffer(capacity: BufferPool.largeByteCount * 2))
+        pathScratch = ownBlocks.insert(Buffer(capacity: BufferPool.smallByteCount * 4))
+        pseudonym = ownBlocks.insert(Buffer(capacity: 64))
+        pseudonym.value.append(text: parameters.pseudonym)
         self.log = log
-        pseudonym = FixedArray(Array(parameters.pseudonym.utf8))
         plan = plans.insert(Plan(parameters.snapshot))
         adoptServices(of: parameters.snapshot)
     }

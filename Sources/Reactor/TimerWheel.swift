@@ -14,7 +14,9 @@ public import Timing
 ///
 /// A deadline never fires early; it fires at most one tick, and one turn, late.
 public struct TimerWheel: ~Copyable {
-    private struct Node: BitwiseCopyable {
+    /// Public because the compiler needs it to be where the wheel is part of a generic type;
+    /// nobody else has a use for it.
+    public struct Node: BitwiseCopyable {
         var next: UInt32
         var previous: UInt32
         /// `notArmed`, or the tick.

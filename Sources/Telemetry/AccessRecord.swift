@@ -55,6 +55,8 @@ public struct AccessRecord: BitwiseCopyable {
 
     // Texts, as positions in the head that is written along. Longer ones are cut to the bounds
     // of ``AccessRecordWriter``.
+    /// The identifier that the client gave the request, if it counts; else the number does.
+    public var id = ByteRange.empty
     public var method = ByteRange.empty
     public var host = ByteRange.empty
     public var path = ByteRange.empty

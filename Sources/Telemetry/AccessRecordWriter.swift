@@ -16,6 +16,7 @@ public struct AccessRecordWriter: ~Copyable {
 
     private var ring: ByteRingProducer
     private var ruleText = Buffer(capacity: 64)
+    private var idText = Buffer(capacity: 64)
 
     public init(ring: consuming ByteRingProducer) { self.ring = ring }
 
@@ -26,15 +27,22 @@ public struct AccessRecordWriter: ~Copyable {
     ///
     /// - Parameters:
     ///   - head: what the positions of the record's texts refer to; empty when it has none.
-    ///   - id: the id of the request; may be empty.
+    ///   - id: the number of the request, which stands in the line as 16 hexadecimal digits.
     ///   - rule: the rule that a refused message broke, 64 bytes at most; may be empty.
     /// - Returns: `false` when it was dropped.
     @discardableResult
     public mutating func write(
-        _ record: borrowing AccessRecord, head: RawSpan, id: RawSpan, rule: StaticString = ""
+        _ record: borrowing AccessRecord, head: RawSpan, id: UInt64, rule: StaticString = ""
     ) -> Bool {
         var lengths = TextLengths()
-        let idCount = lengths.set(0, count: id.byteCount, bound: Self.idByteBound)
+        idText.reset()
+        if record.id.isEmpty {
+            idText.append(hexadecimal: id, width: 16)
+        } else {
+            let end = min(record.id.upper, record.id.lower + Self.idByteBound)
+            idText.append(head.extracting(record.id.lower..<end))
+        }
+        let idCount = lengths.set(0, count: idText.count, bound: Self.idByteBound)
         let method = lengths.cut(1, record.method, to: Self.methodByteBound)
         let host = lengths.cut(2, record.host, to: Self.hostByteBound)
         let path = lengths.cut(3, record.path, to: Self.pathByteBound)
@@ -50,7 +58,7 @@ public struct AccessRecordWriter: ~Copyable {
             + Int(trace.count) + ruleText.count
         guard ring.begin(byteCount: AccessRecord.byteCount + textCount) else { return false }
         record.encode(lengths: lengths, into: &ring)
-        ring.write(id.extracting(0..<idCount))
+        Self.copy(idText, into: &ring)
         ring.write(head.extracting(method.lower..<method.upper))
         ring.write(head.extracting(host.lower..<host.upper))
         ring.write(head.extracting(path.lower..<path.upper))
