@@ -74,7 +74,7 @@ let package = Package(
         room(
             "ControlPlane",
             uses: [
-                "DataPlane", "Routing", "Configuration", "Reactor", "HTTP", "Balancing", "Health",
+                "DataPlane", "Configuration", "HTTP1", "Reactor", "HTTP", "Balancing", "Health",
                 "Telemetry", "Linux", "Memory", "Timing",
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -83,7 +83,7 @@ let package = Package(
         .executableTarget(
             name: "staithe",
             dependencies: [
-                "ControlPlane", "Configuration", "Linux", "Timing",
+                "ControlPlane", "Configuration", "Linux", "Memory", "Timing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),

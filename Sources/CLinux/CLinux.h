@@ -39,8 +39,22 @@ static inline int linux_getsockname(int fd, struct sockaddr *address, socklen_t 
     return getsockname(fd, address, length);
 }
 
-/* prctl(2) is variadic. */
+/* open(2) and prctl(2) are variadic. */
+static inline int linux_open(const char *path, int flags, mode_t mode) {
+    return open(path, flags, mode);
+}
 static inline int linux_set_name(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+/* struct ucred exists for _GNU_SOURCE only. */
+static inline int linux_peer(int fd, int *process, unsigned *user, unsigned *group) {
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return -1;
+    *process = peer.pid;
+    *user = peer.uid;
+    *group = peer.gid;
+    return 0;
+}
 
 /* CPU_COUNT and CPU_SET are macros. */
 static inline int linux_cpu_count(void) {

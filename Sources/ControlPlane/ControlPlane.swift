@@ -1,1 +1,121 @@
-// Laid down with the house; its parts follow.
+import Configuration
+import DataPlane
+import Linux
+import Logging
+import Memory
+import Reactor
+import Timing
+
+/// The calm side: reads the configuration, starts the loops, checks servers, changes things
+/// while they run, and answers the admin socket.
+///
+/// Everything happens on the thread that calls ``run(_:)``, between two waits of its loop, so
+/// nothing here is locked. The loops hear of it by mail; what they need at every request, and
+/// the control plane alone decides, stands in the cells they share.
+public final class ControlPlane {
+    let loop: ControlLoop
+    let options: ControlOptions
+    var log: Logger
+
+    // What is shared with the loops.
+    let cells: ServerCells
+    let listenerCells: ListenerCells
+    let mailboxes: [LoopMailbox]
+    let control: ControlMailbox
+    let names = NameTable()
+    let accessLog: AccessLog
+    let accessLogEvents: Mailbox<AccessLog.Event>
+
+    // The configuration.
+    /// As it was read last without a mistake.
+    var file: ProxyConfiguration
+    var live = LiveChanges()
+    /// 0 before the first configuration is published.
+    var generation = 0
+    var fileProblem: FileProblem?
+    /// What the file contained when it was read last.
+    var fileText: [UInt8] = []
+    let naming: Naming
+    var watcher: FileWatcher?
+    /// One change at a time: each waits for names to resolve, the others for it.
+    var pendingChanges: [() -> Void] = []
+    var isChanging = false
+
+    // What runs.
+    var services: [ServiceEntry] = []
+    var serviceNumbers: [String: Int] = [:]
+    var listeners: [ListenerEntry] = []
+    /// Closed, but clients that came through them are still there.
+    var retiredListeners: [ListenerEntry] = []
+    var listenerNumbers = Numbers(capacity: listenerCapacity)
+    /// In service or leaving.
+    var serverOfCell: [Int: ServerEntry] = [:]
+    /// Over the service's own, for servers that an operator takes out.
+    var drainTimes: [ObjectIdentifier: Interval] = [:]
+    /// What waits for a leaving server to be gone.
+    var whenGone: [ObjectIdentifier: [() -> Void]] = [:]
+    var cellNumbers = Numbers(capacity: serverCapacity)
+    var random = SystemRandomNumberGenerator()
+
+    // What the loops report.
+    var requestedReportCount = 0
+    var receivedReportCounts: [Int]
+    var reports: [LoopReport?]
+    var barriers: [(reportCount: Int, action: () -> Void)] = []
+    var exhaustedLoops: Set<Int> = []
+
+    // Starting and stopping.
+    let startedAt: Int64
+    let startInstant: LoopInstant
+    var isServing = false
+    /// Initial servers whose first check has no verdict yet.
+    var awaitedFirstChecks: Set<ObjectIdentifier> = []
+    var whenFirstChecksEnd: (() -> Void)?
+    var adminServer: AdminServer?
+    var adminSocketPath: String?
+    var isStopping = false
+    var runningLoops: Set<Int> = []
+    var cutCount = 0
+    var exitStatus = ExitStatus.done
+
+    /// Errors of the file that was read last; what runs is older.
+    struct FileProblem {
+        var errorCount: Int
+        /// The diagnostics, or a sentence.
+        var text: String
+        /// In nanoseconds since 1970.
+        var since: Int64
+    }
+
+    init(
+        options: ControlOptions, configuration: ProxyConfiguration, workerCount: Int
+    ) throws(Errno) {
+        self.options = options
+        file = configuration
+        loop = try ControlLoop()
+        log = Logger(label: "staithe") { _ in SentenceLogHandler(configuration.log) }
+        cells = ServerCells(zeroed: serverCapacity)
+        listenerCells = ListenerCells(zeroed: listenerCapacity)
+        var mailboxes: [LoopMailbox] = []
+        for _ in 0..<workerCount { mailboxes.append(try LoopMailbox()) }
+        self.mailboxes = mailboxes
+        control = try ControlMailbox()
+        naming = try Naming(loop)
+        let events = try Mailbox<AccessLog.Event>()
+        accessLogEvents = events
+        accessLog = AccessLog(names: names) { events.post($0) }
+        receivedReportCounts = Array(repeating: 0, count: workerCount)
+        reports = Array(repeating: nil, count: workerCount)
+        startedAt = Clock.wall()
+        startInstant = Clock.monotonic()
+    }
+
+    var loopCount: Int { mailboxes.count }
+
+    /// Every server that is in service.
+    var servers: [ServerEntry] { services.flatMap(\.servers) }
+
+    func post(_ message: LoopMessage) {
+        for mailbox in mailboxes { mailbox.post(message) }
+    }
+}

@@ -17,6 +17,7 @@ public struct Errno: Error, Equatable, Hashable, Sendable, BitwiseCopyable {
     public static let networkUnreachable = Errno(code: ENETUNREACH)
     public static let noDescriptors = Errno(code: EMFILE)
     public static let noDescriptorsInSystem = Errno(code: ENFILE)
+    public static let noSuchFile = Errno(code: ENOENT)
     public static let notPermitted = Errno(code: EPERM)
     public static let permissionDenied = Errno(code: EACCES)
     public static let timedOut = Errno(code: ETIMEDOUT)

@@ -1,7 +1,7 @@
 public import Memory
 
 /// The log writer's end of the access log of one loop: records in, lines out.
-public struct AccessRecordReader: ~Copyable {
+public struct AccessRecordReader: ~Copyable, Sendable {
     private var ring: ByteRingConsumer
 
     public init(ring: consuming ByteRingConsumer) { self.ring = ring }

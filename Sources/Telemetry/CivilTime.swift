@@ -1,9 +1,9 @@
-import Memory
+public import Memory
 
 /// The time of day in UTC, as RFC 3339 writes it.
-enum CivilTime {
+public enum CivilTime {
     /// Appends 24 bytes, as `2026-11-23T18:08:50.607Z`. Milliseconds are rounded down.
-    static func append(nanosecondsSince1970: UInt64, to line: inout Buffer) {
+    public static func append(nanosecondsSince1970: UInt64, to line: inout Buffer) {
         let milliseconds = nanosecondsSince1970 / 1_000_000
         let seconds = milliseconds / 1000
         let date = date(day: Int(seconds / 86_400))

@@ -32,6 +32,15 @@ public struct Histogram: Sendable, BitwiseCopyable {
         sumMicroseconds &+= other.sumMicroseconds
     }
 
+    /// What was recorded since `earlier`, a copy of this histogram that is older.
+    public func subtracting(_ earlier: borrowing Histogram) -> Histogram {
+        var rest = self
+        for index in 0..<Self.bucketCount { rest.buckets[index] &-= earlier.buckets[index] }
+        rest.count &-= earlier.count
+        rest.sumMicroseconds &-= earlier.sumMicroseconds
+        return rest
+    }
+
     /// The duration that the given share of all does not exceed, within 3 %; `nil` when none
     /// was recorded.
     ///

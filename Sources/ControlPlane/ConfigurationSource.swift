@@ -1,0 +1,41 @@
+public import Configuration
+import Linux
+
+/// Where the configuration comes from.
+public enum ConfigurationSource: Sendable, Equatable {
+    case file(String)
+    /// The one-line command: where to listen, and the servers.
+    case command(listen: String, servers: [String])
+
+    /// Reads and validates.
+    public func load() -> Loaded {
+        switch self {
+        case .file(let path):
+            let text: [UInt8]
+            do throws(Errno) {
+                text = try File.read(path)
+            } catch {
+                return .unreadable("configuration file '\(path)' cannot be read: \(error)")
+            }
+            return .read(Self.load(text, path: path), text: text)
+        case .command(let listen, let servers):
+            return .read(
+                ProxyConfiguration.shortForm(listen: listen, servers: servers), text: [])
+        }
+    }
+
+    public static func load(_ text: [UInt8], path: String) -> ConfigurationLoader.Outcome {
+        ConfigurationLoader.load(
+            text: text, file: path, environment: ThisProcess.environment,
+            readFile: { path in
+                guard let bytes = try? File.read(path) else { return nil }
+                return String(decoding: bytes, as: UTF8.self)
+            })
+    }
+
+    public enum Loaded: Sendable {
+        case read(ConfigurationLoader.Outcome, text: [UInt8])
+        /// There is no text to point into; one sentence.
+        case unreadable(String)
+    }
+}

@@ -1,0 +1,53 @@
+import Balancing
+import Configuration
+import Health
+import Linux
+import Logging
+import Timing
+
+extension ControlPlane {
+    /// Whether a person started this with the one-line command and looks at it.
+    var announcesOnTerminal: Bool {
+        guard case .command = options.source else { return false }
+        return switch file.log.format {
+        case .auto: StandardStream.error.isTerminal
+        case .text: true
+        case .json: false
+        }
+    }
+
+    /// Says what serves where: for a person as a small table, else as sentences.
+    func announce() {
+        let places = listeners.map { "http://\($0.address)" }.joined(separator: ", ")
+        if announcesOnTerminal {
+            let service = services.first
+            let strategy = service?.configuration.balance.strategy.rawValue ?? ""
+            var text = "staithe \(options.version)  \(places) → \(service?.name ?? "") (\(strategy))"
+            let width = servers.map(\.id.count).max() ?? 0
+            for server in servers {
+                let padding = String(repeating: " ", count: width - server.id.count)
+                text += "\n  \(server.id)\(padding)   \(Self.standing(of: server))"
+            }
+            text += "\nmore servers: staithe add 3003   watch: staithe status   stop: Ctrl-C"
+            StandardStream.error.print(text)
+            return
+        }
+        for service in services {
+            let up = service.servers.count { $0.isInRotation }
+            log.info(
+                "service \(service.name) (\(service.configuration.balance.strategy.rawValue)): \(up) of \(service.servers.count) servers up"
+            )
+        }
+        log.info("staithe \(options.version) serves \(places)")
+    }
+
+    /// `up     check passed in 1 ms`
+    private static func standing(of server: ServerEntry) -> String {
+        guard server.service.configuration.health.isEnabled else { return "up     not checked" }
+        guard let check = server.lastCheck else { return "waits  no check has ended yet" }
+        switch check.verdict {
+        case .passed: return "up     check passed in \(check.duration.words)"
+        case .failed(let failure): return "down   check failed, \(failure.word)"
+        }
+    }
+}

@@ -1,0 +1,284 @@
+import Configuration
+import DataPlane
+import Linux
+import Logging
+import Memory
+import Reactor
+import Synchronization
+import Timing
+
+/// A change that has everything it needs, so that it cannot fail halfway.
+struct Change {
+    var file: ProxyConfiguration
+    var live: LiveChanges
+    var addresses: [Naming.Name: SocketAddress]
+    var opened: [ControlPlane.OpenedListener]
+}
+
+extension ControlPlane {
+    /// The numbers of what differs, and the servers that go.
+    struct Committed {
+        var snapshot: Snapshot
+        var receipt: ChangeReceipt
+        var leaving: [ServerEntry]
+    }
+
+    /// Runs changes one after the other; `change` calls its argument when it is over.
+    func enqueue(_ change: @escaping (@escaping () -> Void) -> Void) {
+        pendingChanges.append { [unowned self] in
+            change { [unowned self] in
+                isChanging = false
+                runNextChange()
+            }
+        }
+        runNextChange()
+    }
+
+    private func runNextChange() {
+        guard !isChanging, !pendingChanges.isEmpty else { return }
+        isChanging = true
+        pendingChanges.removeFirst()()
+    }
+
+    // MARK: - Commit
+
+    /// Makes a change true: what stays keeps its cells, its counters and its health.
+    func commit(_ change: Change, isStart: Bool = false) -> Committed {
+        let began = Clock.monotonic()
+        var receipt = ChangeReceipt()
+        noteSettings(from: file, to: change.file, isStart: isStart, in: &receipt)
+        let removedListeners = commitListeners(of: change, in: &receipt)
+        var leaving: [ServerEntry] = []
+        let before = services
+        services = change.file.services.map { configuration in
+            let service = entry(for: configuration, among: before, in: &receipt)
+            leaving += commitServers(of: service, change, isStart: isStart, in: &receipt)
+            return service
+        }
+        for service in before where !services.contains(where: { $0 === service }) {
+            receipt.removed.append("service \(service.name)")
+            leaving += service.servers
+            receipt.removed += service.servers.map { "\(service.name)/\($0.id)" }
+            service.servers = []
+        }
+        file = change.file
+        live = change.live
+
+        let isChange = isStart || !receipt.isEmpty
+        if isChange { generation += 1 }
+        let snapshot = makeSnapshot()
+        if isChange {
+            publishNames()
+            if !isStart { post(.adopt(snapshot)) }
+        }
+        for listener in removedListeners { post(.stopListening(listener: listener.id)) }
+        hand(change.opened)
+        for server in leaving { leave(server) }
+        receipt.generation = generation
+        receipt.milliseconds = (Clock.monotonic() - began).milliseconds
+        return Committed(snapshot: snapshot, receipt: receipt, leaving: leaving)
+    }
+
+    private func noteSettings(
+        from old: ProxyConfiguration, to new: ProxyConfiguration, isStart: Bool,
+        in receipt: inout ChangeReceipt
+    ) {
+        guard !isStart else { return }
+        if old.routes != new.routes { receipt.changed.append("routes") }
+        if old.accessLog != new.accessLog {
+            receipt.changed.append("access_log")
+            do throws(Errno) {
+                try accessLog.setDestination(new.accessLog.destination)
+            } catch {
+                log.error("the access log cannot be opened, the old one is kept: \(error)")
+            }
+        }
+        if old.log != new.log {
+            receipt.changed.append("log")
+            log = Logger(label: "staithe") { _ in SentenceLogHandler(new.log) }
+        }
+        if old.process.shutdown != new.process.shutdown { receipt.changed.append("process") }
+        if old.process.workers != new.process.workers {
+            log.warning("process.workers has changed: it counts from the next start on")
+        }
+        if old.admin != new.admin {
+            log.warning("admin has changed: it counts from the next start on")
+        }
+    }
+
+    // MARK: - Listeners
+
+    /// - Returns: those that go.
+    private func commitListeners(
+        of change: Change, in receipt: inout ChangeReceipt
+    ) -> [ListenerEntry] {
+        let before = listeners
+        listeners = change.file.listeners.compactMap { configuration in
+            if let known = before.first(where: { $0.address == configuration.address }) {
+                if known.configuration == configuration {
+                    receipt.untouched += 1
+                } else {
+                    receipt.changed.append("listener \(configuration.name)")
+                    known.configuration = configuration
+                }
+                return known
+            }
+            guard let id = listenerNumbers.take() else { return nil }
+            receipt.added.append("listener \(configuration.name)")
+            return ListenerEntry(configuration, id: id)
+        }
+        let removed = before.filter { old in !listeners.contains { $0 === old } }
+        receipt.removed += removed.map { "listener \($0.configuration.name)" }
+        retiredListeners += removed
+        return removed
+    }
+
+    /// Gives each loop its socket of new listeners.
+    func hand(_ opened: [OpenedListener]) {
+        for new in opened {
+            guard let listener = listeners.first(where: { $0.address == new.address }) else {
+                new.close()
+                continue
+            }
+            for (mailbox, socket) in zip(mailboxes, new.sockets) {
+                mailbox.post(.listen(listener: listener.id, socket: socket))
+            }
+        }
+    }
+
+    /// The number of a closed listener is free when its last client has gone.
+    func releaseListeners() {
+        retiredListeners.removeAll { listener in
+            guard listenerCells[listener.id].connections.load(ordering: .relaxed) == 0 else {
+                return false
+            }
+            listenerNumbers.giveBack(listener.id)
+            return true
+        }
+    }
+
+    // MARK: - Services and servers
+
+    private func entry(
+        for configuration: ServiceConfiguration, among before: [ServiceEntry],
+        in receipt: inout ChangeReceipt
+    ) -> ServiceEntry {
+        if let known = before.first(where: { $0.name == configuration.name }) {
+            if known.configuration.hasSameSettings(as: configuration) {
+                receipt.untouched += 1
+            } else {
+                receipt.changed.append("service \(configuration.name)")
+                changeSettings(of: known, to: configuration)
+            }
+            known.configuration = configuration
+            return known
+        }
+        let id = serviceNumbers[configuration.name] ?? serviceNumbers.count
+        serviceNumbers[configuration.name] = id
+        if generation > 0 { receipt.added.append("service \(configuration.name)") }
+        return ServiceEntry(configuration, id: id)
+    }
+
+    /// - Returns: the servers that go.
+    private func commitServers(
+        of service: ServiceEntry, _ change: Change, isStart: Bool,
+        in receipt: inout ChangeReceipt
+    ) -> [ServerEntry] {
+        let before = service.servers
+        var joined: [ServerEntry] = []
+        service.servers = change.live.servers(of: service.configuration).compactMap {
+            configuration, isLive in
+            let known = before.first {
+                $0.id == configuration.name
+                    && $0.configuration.address == configuration.address
+            }
+            if let known {
+                let state = change.live.state(of: known.key)
+                if known.configuration == configuration, known.operatorState == state {
+                    receipt.untouched += 1
+                } else {
+                    receipt.changed.append("\(service.name)/\(known.id)")
+                    if known.operatorState != state { known.since = Clock.wall() }
+                    known.configuration = configuration
+                    known.operatorState = state
+                }
+                known.isLive = isLive
+                writeFlags(of: known)
+                return known
+            }
+            guard let address = change.addresses[Naming.Name(configuration.address)],
+                let cell = cellNumbers.take()
+            else { return nil }
+            let server = ServerEntry(
+                configuration, service: service, cell: cell, address: address, isLive: isLive,
+                isInitial: isStart, now: loop.now)
+            server.operatorState = change.live.state(of: server.key)
+            receipt.added.append("\(service.name)/\(server.id)")
+            serverOfCell[cell] = server
+            clearCell(cell)
+            joined.append(server)
+            return server
+        }
+        for server in joined { join(server) }
+        let leaving = before.filter { old in !service.servers.contains { $0 === old } }
+        receipt.removed += leaving.map { "\(service.name)/\($0.id)" }
+        return leaving
+    }
+
+    private func clearCell(_ cell: Int) {
+        cells[cell].inFlight.store(0, ordering: .relaxed)
+        cells[cell].answers.store(0, ordering: .relaxed)
+        cells[cell].failures.store(0, ordering: .relaxed)
+        cells[cell].flags.store(0, ordering: .relaxed)
+        cells[cell].ejectedUntil.store(0, ordering: .relaxed)
+        cells[cell].outlier.store(0, ordering: .relaxed)
+        cells[cell].warmSince.store(0, ordering: .relaxed)
+        cells[cell].warmAnswers.store(0, ordering: .relaxed)
+        cells[cell].firstAnswer.store(0, ordering: .relaxed)
+    }
+
+    // MARK: - Publishing
+
+    private func makeSnapshot() -> Snapshot {
+        Snapshot(
+            generation: generation, routes: file.routes,
+            listeners: (listeners + retiredListeners).map {
+                Snapshot.Listener(id: $0.id, configuration: $0.configuration)
+            },
+            services: services.map { service in
+                Snapshot.Service(
+                    id: service.id, configuration: service.configuration,
+                    members: service.servers.map { server in
+                        Snapshot.Member(
+                            cell: server.cell, address: server.address,
+                            authority: server.configuration.address.description,
+                            isBackup: server.configuration.isBackup)
+                    })
+            },
+            accessLog: file.accessLog)
+    }
+
+    private func publishNames() {
+        var table = GenerationNames()
+        for listener in listeners + retiredListeners {
+            table.listeners[listener.id] = listener.configuration.name
+        }
+        table.routes = file.routes.map(\.label)
+        for service in services { table.services[service.id] = service.name }
+        // Leaving servers too: requests that are under way may end in this generation.
+        for (cell, server) in serverOfCell {
+            table.servers[cell] = server.id
+            table.versions[cell] = server.configuration.version
+        }
+        names.set(table, generation: generation)
+    }
+}
+
+extension ServiceConfiguration {
+    /// Equal but for the servers.
+    fileprivate func hasSameSettings(as other: ServiceConfiguration) -> Bool {
+        var mine = self
+        mine.servers = other.servers
+        return mine == other
+    }
+}

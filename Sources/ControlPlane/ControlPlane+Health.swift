@@ -1,0 +1,181 @@
+import Balancing
+import Configuration
+import DataPlane
+import Health
+import Linux
+import Logging
+import Memory
+import Synchronization
+public import Timing
+
+extension ControlPlane {
+    // MARK: - Joining
+
+    /// A new server begins: with checks, or at once when there are none.
+    func join(_ server: ServerEntry) {
+        if server.isUp { rise(server) }
+        writeFlags(of: server)
+        guard server.service.configuration.health.isEnabled else { return }
+        // Not within the commit that brought it.
+        server.checkTimer = loop.after(.zero) { [unowned self] in check(server) }
+    }
+
+    /// Timers and thresholds of a service changed.
+    func changeSettings(of service: ServiceEntry, to configuration: ServiceConfiguration) {
+        let old = service.configuration.health
+        service.configuration = configuration
+        guard old != configuration.health else { return }
+        for server in service.servers {
+            stopChecking(server)
+            if configuration.health.isEnabled {
+                server.checkTimer = loop.after(.zero) { [unowned self] in check(server) }
+            }
+            writeFlags(of: server)
+        }
+    }
+
+    // MARK: - Checks
+
+    private func check(_ server: ServerEntry) {
+        let health = server.service.configuration.health
+        server.probe?.cancel()
+        server.schedule.checkStarted(now: loop.now, interval: health.interval, random: &random)
+        let probe = Probe(
+            Probe.Question(
+                health, server: server.configuration.address, at: server.address),
+            loop: loop
+        ) { [unowned self] verdict, duration in
+            server.probe = nil
+            checked(server, verdict, duration)
+        }
+        server.probe = probe
+        server.checkTimer = loop.at(server.schedule.next) { [unowned self] in check(server) }
+        probe.start()
+    }
+
+    func stopChecking(_ server: ServerEntry) {
+        server.probe?.cancel()
+        server.probe = nil
+        if let timer = server.checkTimer { loop.cancel(timer) }
+        server.checkTimer = nil
+    }
+
+    private func checked(
+        _ server: ServerEntry, _ verdict: ProbeVerdict, _ duration: Interval
+    ) {
+        server.lastCheck = ServerEntry.Check(
+            verdict: verdict, duration: duration, at: Clock.wall())
+        let thresholds = server.service.thresholds
+        switch verdict {
+        case .passed:
+            server.failureCount = 0
+            if server.health.checkPassed(thresholds) == .becameUp {
+                rise(server)
+                say(server, "up: check passed in \(duration.words)")
+            }
+        case .failed(let reason):
+            server.failureCount += 1
+            switch server.health.checkFailed(reason, thresholds) {
+            case .becameDown(let reason):
+                server.since = Clock.wall()
+                server.isWarming = false
+                say(
+                    server, "down: check failed \(server.failureCount) times, last \(reason.word)",
+                    isBad: true)
+            case .becameUp, .nothing:
+                if !server.hasBeenUp, server.failureCount == 1 {
+                    say(server, "not up yet: check failed, \(reason.word)", isBad: true)
+                }
+            }
+        }
+        writeFlags(of: server)
+        if awaitedFirstChecks.remove(ObjectIdentifier(server)) != nil, awaitedFirstChecks.isEmpty {
+            whenFirstChecksEnd?()
+        }
+    }
+
+    private func say(_ server: ServerEntry, _ sentence: String, isBad: Bool = false) {
+        let text = "\(describe(server)) \(sentence)"
+        // The first lines of a run are the announcement's.
+        if !isServing, announcesOnTerminal { return }
+        if isBad { log.warning("\(text)") } else { log.info("\(text)") }
+    }
+
+    /// With the service's name where that helps.
+    func describe(_ server: ServerEntry) -> String {
+        services.count > 1 ? "\(server.service.name)/\(server.id)" : server.id
+    }
+
+    // MARK: - Warming
+
+    /// How long after its start a process still counts first rises as its own.
+    private static let initialPeriod = Interval.seconds(5)
+
+    /// A server that serves from now on starts with a small share, unless there is nobody to
+    /// leave the rest to, or everybody is new.
+    private func rise(_ server: ServerEntry) {
+        server.since = Clock.wall()
+        let isFirst = !server.hasBeenUp
+        server.hasBeenUp = true
+        let isBeginning =
+            server.isInitial && isFirst && loop.now - startInstant < Self.initialPeriod
+        let hasOthers = server.service.servers.contains { $0 !== server && $0.isInRotation }
+        let window = server.service.configuration.balance.slowStart
+        guard !isBeginning, hasOthers, window > .zero else { return }
+        let cell = server.cell
+        cells[cell].warmSince.store(loop.now.nanoseconds, ordering: .relaxed)
+        cells[cell].warmAnswers.store(
+            cells[cell].answers.load(ordering: .relaxed), ordering: .relaxed)
+        server.isWarming = true
+    }
+
+    /// How much of its weight a server gets, of ``SlowStart/full``.
+    func share(of server: ServerEntry) -> Int {
+        guard server.isWarming else { return SlowStart.full }
+        let cell = server.cell
+        let since = LoopInstant(
+            nanoseconds: cells[cell].warmSince.load(ordering: .relaxed))
+        let answered =
+            cells[cell].answers.load(ordering: .relaxed)
+            - cells[cell].warmAnswers.load(ordering: .relaxed)
+        return SlowStart(window: server.service.configuration.balance.slowStart).share(
+            now: loop.now, since: since, answered: answered)
+    }
+
+    /// Ends the warming of those that have come to their full weight.
+    func warm() {
+        for server in servers where server.isWarming && share(of: server) == SlowStart.full {
+            server.isWarming = false
+            writeFlags(of: server)
+            log.debug("\(describe(server)) has its full share")
+        }
+    }
+
+    // MARK: - For the loops
+
+    /// What the loops look at before they pick a server.
+    func writeFlags(of server: ServerEntry) {
+        var flags = ServerFlags(weight: server.configuration.weight, isUp: server.isUp)
+        flags.isDraining = server.isLeaving || server.operatorState == .drain
+        flags.isInMaintenance = server.operatorState == .maintenance
+        flags.isWarming = server.isWarming
+        // What a server needs to be warm is written before it may be picked.
+        cells[server.cell].flags.store(flags.rawValue, ordering: .releasing)
+    }
+}
+
+extension Interval {
+    /// `3 ms`, `0.4 ms`, `10 s`, `1.5 s`, for sentences.
+    public var words: String {
+        let microseconds = nanoseconds / 1000
+        if microseconds >= 1_000_000 {
+            return Self.decimal(microseconds / 100_000) + " s"
+        }
+        if microseconds >= 10_000 { return "\(microseconds / 1000) ms" }
+        return Self.decimal(microseconds / 100) + " ms"
+    }
+
+    private static func decimal(_ tenths: UInt64) -> String {
+        tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
+    }
+}

@@ -1,0 +1,101 @@
+import DataPlane
+import Linux
+import Logging
+import Memory
+import Synchronization
+import Telemetry
+import Timing
+
+extension ControlPlane {
+    /// What a loop says.
+    func receive(_ notice: LoopNotice) {
+        switch notice {
+        case .ejected(let cell, _, let failures, let interval):
+            ejected(cell, failures: failures, interval: interval)
+        case .descriptorsExhausted(let index):
+            if exhaustedLoops.isEmpty {
+                log.error(
+                    "no descriptors are left: new connections wait, open ones are served; raise 'ulimit -n' or LimitNOFILE=")
+            }
+            exhaustedLoops.insert(index)
+        case .descriptorsRecovered(let index):
+            exhaustedLoops.remove(index)
+            if exhaustedLoops.isEmpty {
+                log.info("descriptors are free again: connections are accepted")
+            }
+        case .report(let index, let report):
+            received(report, from: index)
+        case .finished(let index, let count):
+            finished(index, cutCount: count)
+        }
+    }
+
+    /// What the access log's thread says.
+    func receive(_ event: AccessLog.Event) {
+        switch event {
+        case .dropped(let count):
+            log.warning("\(count) access log records were dropped: the log is written too slowly")
+        case .failed(let sentence):
+            log.error("\(sentence)")
+        }
+    }
+
+    // MARK: - Ejection
+
+    private func ejected(_ cell: Int, failures: Int, interval: Interval) {
+        guard let server = serverOfCell[cell], !server.isLeaving else { return }
+        server.since = Clock.wall()
+        log.warning(
+            "\(describe(server)) ejected for \(interval.words): \(failures) requests in a row failed")
+        server.ejectedUntil = loop.now + interval
+        loop.after(interval) { [unowned self] in readmitted(server) }
+    }
+
+    private func readmitted(_ server: ServerEntry) {
+        // Ejected once more in between: that one's end counts.
+        guard !server.isLeaving, loop.now >= server.ejectedUntil,
+            server.ejectedUntil != .zero
+        else { return }
+        server.ejectedUntil = .zero
+        server.since = Clock.wall()
+        log.info("\(describe(server)) takes requests again: its ejection is over")
+    }
+
+    func isEjected(_ server: ServerEntry) -> Bool {
+        cells[server.cell].ejectedUntil.load(ordering: .relaxed) > loop.now.nanoseconds
+    }
+
+    // MARK: - Reports
+
+    private func received(_ report: LoopReport, from index: Int) {
+        reports[index] = report
+        receivedReportCounts[index] += 1
+        let common = receivedReportCounts.min() ?? 0
+        let due = barriers.filter { $0.reportCount <= common }
+        barriers.removeAll { $0.reportCount <= common }
+        for barrier in due { barrier.action() }
+    }
+
+    /// Once a second: how much each server and service has done.
+    func sample() {
+        guard !isStopping else { return }
+        releaseListeners()
+        for server in serverOfCell.values {
+            server.traffic.sample(
+                answers: cells[server.cell].answers.load(ordering: .relaxed), now: loop.now)
+        }
+        afterEveryLoop { [unowned self] in addUpReports() }
+    }
+
+    private func addUpReports() {
+        for service in services {
+            service.traffic.begin()
+            for case .some(let report) in reports {
+                for entry in report.services where entry.service == service.id {
+                    service.traffic.add(requests: entry.requests, latencies: entry.latencies)
+                }
+            }
+            service.traffic.end()
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import Balancing
+import Configuration
+import DataPlane
+import Health
+import Linux
+import Memory
+import Synchronization
+import Telemetry
+import Timing
+
+extension ControlPlane {
+    func statusAnswer() -> StatusAnswer {
+        var path: String?
+        if case .file(let file) = options.source { path = file }
+        let problem = fileProblem.map {
+            StatusAnswer.FileProblem(
+                errors: $0.errorCount, since: WallTime.text($0.since), report: $0.text)
+        }
+        let answers = listeners.map {
+            StatusAnswer.Listener(
+                name: $0.configuration.name, address: $0.address.description,
+                connections: listenerCells[$0.id].connections.load(ordering: .relaxed))
+        }
+        return StatusAnswer(
+            version: options.version, process: Int(ThisProcess.identifier),
+            generation: "g\(generation)", started: WallTime.text(startedAt),
+            uptimeSeconds: Int((Clock.monotonic() - startInstant).seconds), file: path,
+            fileProblem: problem, liveChanges: live.count, loops: loopCount,
+            connections: answers.reduce(0) { $0 + $1.connections }, stopping: isStopping,
+            listeners: answers, services: services.map { answer(about: $0) })
+    }
+
+    func answer(about service: ServiceEntry) -> ServiceAnswer {
+        let recent = service.traffic.recent
+        let servers = service.servers.map { answer(about: $0) }
+        let leaving = serverOfCell.values.filter { $0.service === service && $0.isLeaving }
+        return ServiceAnswer(
+            name: service.name, balance: service.configuration.balance.strategy.rawValue,
+            up: service.servers.count { $0.isInRotation && !isEjected($0) },
+            total: service.servers.count,
+            rps: (servers + leaving.map { answer(about: $0) }).reduce(0) { $0 + $1.rps },
+            p50Ms: recent.quantile(0.5).map(\.milliseconds),
+            p99Ms: recent.quantile(0.99).map(\.milliseconds),
+            requests: service.traffic.requestCount,
+            failed: servers.reduce(0) { $0 + $1.failed },
+            servers: servers
+                + leaving.sorted { $0.cell < $1.cell }.map { answer(about: $0) })
+    }
+
+    func answer(about server: ServerEntry) -> ServerAnswer {
+        let cell = server.cell
+        let first = cells[cell].firstAnswer.load(ordering: .relaxed)
+        let warmth = server.isWarming ? Double(share(of: server)) / Double(SlowStart.full) : nil
+        return ServerAnswer(
+            id: server.id, service: server.service.name,
+            address: server.configuration.address.description,
+            version: server.configuration.version, source: source(of: server),
+            state: state(of: server), warmth: warmth, weight: server.configuration.weight,
+            backup: server.configuration.isBackup, share: trafficShare(of: server),
+            inFlight: inFlightCount(of: server), rps: server.traffic.rate,
+            answers: cells[cell].answers.load(ordering: .relaxed),
+            failed: cells[cell].failures.load(ordering: .relaxed),
+            firstAnswer: first == 0
+                ? nil
+                : ServerAnswer.FirstAnswer(
+                    status: Int(first >> 48), ms: Double(first & 0xFFFF_FFFF_FFFF) / 1000),
+            check: server.lastCheck.map { check in
+                var reason: String?
+                if case .failed(let failure) = check.verdict { reason = "\(failure.word)" }
+                return ServerAnswer.Check(
+                    ok: check.verdict == .passed, at: WallTime.text(check.at),
+                    ms: check.duration.milliseconds, reason: reason)
+            },
+            since: WallTime.text(server.since), fullShareInMs: timeUntilFullShare(of: server))
+    }
+
+    private func source(of server: ServerEntry) -> String {
+        if server.isLive { return "live" }
+        if case .command = options.source { return "command" }
+        return "file"
+    }
+
+    private func state(of server: ServerEntry) -> String {
+        if server.isLeaving || server.operatorState == .drain { return "draining" }
+        if server.operatorState == .maintenance { return "maintenance" }
+        if isEjected(server) { return "ejected" }
+        if server.isUp, server.isWarming { return "warming" }
+        guard server.service.configuration.health.isEnabled else { return "up" }
+        return switch server.health.standing {
+        case .checking: "checking"
+        case .up: "up"
+        case .failing: "failing"
+        case .down: "down"
+        case .rising: "rising"
+        }
+    }
+
+    /// What it has answered of late; what the weights promise when there was nothing to answer.
+    private func trafficShare(of server: ServerEntry) -> Double {
+        let servers = server.service.servers
+        let rate = servers.reduce(0) { $0 + $1.traffic.rate }
+        let first = cells[server.cell].firstAnswer.load(ordering: .relaxed)
+        if rate > 0, first != 0, server.traffic.rate > 0 { return server.traffic.rate / rate }
+        guard server.isInRotation else { return 0 }
+        let hasPrimary = servers.contains { $0.isInRotation && !$0.configuration.isBackup }
+        guard !server.configuration.isBackup || !hasPrimary else { return 0 }
+        let rivals = servers.filter {
+            $0.isInRotation && $0.configuration.isBackup == server.configuration.isBackup
+        }
+        let total = rivals.reduce(0) { $0 + $1.configuration.weight * share(of: $1) }
+        return total > 0
+            ? Double(server.configuration.weight * share(of: server)) / Double(total) : 0
+    }
+
+    private func timeUntilFullShare(of server: ServerEntry) -> Int? {
+        guard server.isWarming else { return nil }
+        let since = LoopInstant(
+            nanoseconds: cells[server.cell].warmSince.load(ordering: .relaxed))
+        let end = since + server.service.configuration.balance.slowStart
+        return (end - loop.now).wholeMilliseconds
+    }
+}

@@ -1,0 +1,60 @@
+import Linux
+import Timing
+
+/// Watches a file through every way in which it may be replaced, and says when its content may
+/// have changed.
+///
+/// The file's directory is watched, and those of the links that lead to it: an editor renames,
+/// Kubernetes turns the link `..data` to another directory.
+final class FileWatcher {
+    /// A save is several events; this is how long after the last of them the file is read.
+    private static let settling = Interval.milliseconds(50)
+    /// How long to wait before a directory that is gone is looked for again.
+    private static let retry = Interval.seconds(1)
+
+    private final class Watched {
+        let directory: DirectoryWatch
+        var watch: ControlLoop.Watch?
+
+        init(_ directory: consuming DirectoryWatch) { self.directory = directory }
+    }
+
+    private let loop: ControlLoop
+    private let path: String
+    private let changed: () -> Void
+    private var watched: [Watched] = []
+    private var timer: ControlLoop.Timer?
+
+    /// - Parameter changed: called when the file may have another content; compare it.
+    init(_ path: String, loop: ControlLoop, changed: @escaping () -> Void) {
+        self.path = path
+        self.loop = loop
+        self.changed = changed
+    }
+
+    func start() {
+        for old in watched {
+            if let watch = old.watch { loop.unwatch(old.directory.descriptor, watch) }
+        }
+        watched = []
+        for directory in File.directories(leadingTo: path) {
+            guard let entry = try? Watched(DirectoryWatch(directory)) else { continue }
+            entry.watch = try? loop.watch(entry.directory.descriptor, .level) { [unowned self] _ in
+                entry.directory.clear()
+                settle(after: Self.settling)
+            }
+            watched.append(entry)
+        }
+        if watched.isEmpty { settle(after: Self.retry) }
+    }
+
+    private func settle(after delay: Interval) {
+        if let timer { loop.cancel(timer) }
+        timer = loop.after(delay) { [unowned self] in
+            timer = nil
+            // Links may lead elsewhere now.
+            start()
+            changed()
+        }
+    }
+}

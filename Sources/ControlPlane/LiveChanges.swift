@@ -1,0 +1,138 @@
+import Configuration
+
+/// What was changed while running, over what the file says.
+///
+/// Each change remembers the value that it replaced. When the file is read again and still has
+/// that value, the change stays; when the file has another one, the file wins and the change is
+/// dropped, which is said. A change that the file has come to contain is no change any more.
+struct LiveChanges: Equatable {
+    /// A server of a service, by its name.
+    struct Key: Hashable {
+        var service: String
+        var server: String
+    }
+
+    /// What an operator wants of a server.
+    enum OperatorState: String, Equatable {
+        case up, maintenance, drain
+    }
+
+    private struct WeightChange: Equatable {
+        var weight: Int
+        var replaced: Int
+    }
+
+    private var added: [String: [ServerConfiguration]] = [:]
+    /// With the entry of the file that is left out.
+    private var removed: [Key: ServerConfiguration] = [:]
+    private var weights: [Key: WeightChange] = [:]
+    private var states: [Key: OperatorState] = [:]
+
+    /// Changes that the file does not contain; states are not meant for it and don't count.
+    var count: Int { added.values.reduce(0) { $0 + $1.count } + removed.count + weights.count }
+
+    // MARK: - Changing
+
+    mutating func add(_ server: ServerConfiguration, to service: String) {
+        removed[Key(service: service, server: server.name)] = nil
+        added[service, default: []].append(server)
+    }
+
+    /// - Parameter file: the server's entry in the file, if it has one.
+    mutating func remove(_ key: Key, file: ServerConfiguration?) {
+        added[key.service]?.removeAll { $0.name == key.server }
+        weights[key] = nil
+        states[key] = nil
+        removed[key] = file
+    }
+
+    /// - Parameter file: the server's entry in the file, if it has one.
+    mutating func setWeight(_ weight: Int, of key: Key, file: ServerConfiguration?) {
+        if let file {
+            weights[key] =
+                file.weight == weight ? nil : WeightChange(weight: weight, replaced: file.weight)
+        } else if let index = added[key.service]?.firstIndex(where: { $0.name == key.server }) {
+            added[key.service]?[index].weight = weight
+        }
+    }
+
+    mutating func setState(_ state: OperatorState, of key: Key) {
+        states[key] = state == .up ? nil : state
+    }
+
+    func state(of key: Key) -> OperatorState { states[key] ?? .up }
+
+    // MARK: - Against the file
+
+    /// The servers of a service as they are to be, with whether they come from the file.
+    func servers(of service: ServiceConfiguration) -> [(server: ServerConfiguration, isLive: Bool)]
+    {
+        var servers: [(ServerConfiguration, Bool)] = []
+        for var server in service.servers {
+            let key = Key(service: service.name, server: server.name)
+            if removed[key] != nil { continue }
+            if let change = weights[key] { server.weight = change.weight }
+            servers.append((server, false))
+        }
+        for server in added[service.name] ?? [] { servers.append((server, true)) }
+        return servers
+    }
+
+    /// Compares with a file that was read again.
+    ///
+    /// - Returns: sentences about live changes that the file replaced.
+    mutating func reconcile(with file: ProxyConfiguration) -> [String] {
+        var sentences: [String] = []
+        let services = Dictionary(uniqueKeysWithValues: file.services.map { ($0.name, $0) })
+        func entry(_ key: Key) -> ServerConfiguration? {
+            services[key.service]?.servers.first { $0.name == key.server }
+        }
+        for (name, servers) in added {
+            guard let service = services[name] else {
+                sentences += servers.map {
+                    "live change dropped: \($0.name) was added to service '\(name)', "
+                        + "which the file no longer has"
+                }
+                added[name] = nil
+                continue
+            }
+            added[name] = servers.filter { server in
+                !service.servers.contains {
+                    $0.name == server.name || $0.address == server.address
+                }
+            }
+        }
+        for (key, replaced) in removed {
+            guard let now = entry(key) else {
+                // The file has come to the same.
+                removed[key] = nil
+                continue
+            }
+            if now != replaced {
+                removed[key] = nil
+                sentences.append(
+                    "live change dropped: \(key.server) had been removed, "
+                        + "but the file has changed its entry")
+            }
+        }
+        for (key, change) in weights {
+            guard let now = entry(key) else {
+                weights[key] = nil
+                continue
+            }
+            if now.weight == change.weight {
+                weights[key] = nil
+            } else if now.weight != change.replaced {
+                weights[key] = nil
+                sentences.append(
+                    "live change dropped: weight \(change.weight) of \(key.server), "
+                        + "because the file now says \(now.weight)")
+            }
+        }
+        for key in states.keys {
+            let isAdded = added[key.service]?.contains { $0.name == key.server } ?? false
+            if entry(key) == nil, !isAdded { states[key] = nil }
+        }
+        return sentences.sorted()
+    }
+}

@@ -1,0 +1,134 @@
+import Configuration
+import Health
+import Linux
+import Timing
+
+/// A service as it runs. Its number stays with its name for the life of the process.
+final class ServiceEntry {
+    let name: String
+    let id: Int
+    var configuration: ServiceConfiguration
+    var servers: [ServerEntry] = []
+    var traffic = ServiceTraffic()
+
+    init(_ configuration: ServiceConfiguration, id: Int) {
+        name = configuration.name
+        self.id = id
+        self.configuration = configuration
+    }
+
+    var thresholds: HealthThresholds {
+        HealthThresholds(
+            upAfter: configuration.health.upAfter, downAfter: configuration.health.downAfter,
+            beforeTraffic: configuration.health.isEnabled ? configuration.health.beforeTraffic : 0)
+    }
+}
+
+/// A server as it runs, from the change that brought it to the moment when its cell is free.
+final class ServerEntry {
+    /// The last check that ended.
+    struct Check {
+        var verdict: ProbeVerdict
+        var duration: Interval
+        /// Nanoseconds since 1970.
+        var at: Int64
+    }
+
+    /// Kept alive by its servers: they may outlive its place in the configuration.
+    let service: ServiceEntry
+    let cell: Int
+    let address: SocketAddress
+    var configuration: ServerConfiguration
+    /// Added while running, and not in the file.
+    var isLive: Bool
+    /// In service since the process started: its first rise is nothing to warm up for.
+    let isInitial: Bool
+    var health: ServerHealth
+    var schedule: CheckSchedule
+    var probe: Probe?
+    var checkTimer: ControlLoop.Timer?
+    var lastCheck: Check?
+    /// Failed checks in a row.
+    var failureCount = 0
+    /// When its state changed last, in nanoseconds since 1970.
+    var since: Int64
+    var operatorState = LiveChanges.OperatorState.up
+    var hasBeenUp = false
+    var isWarming = false
+    var isLeaving = false
+    var ejectedUntil = LoopInstant.zero
+    var traffic = ServerTraffic()
+
+    init(
+        _ configuration: ServerConfiguration, service: ServiceEntry, cell: Int,
+        address: SocketAddress, isLive: Bool, isInitial: Bool, now: LoopInstant
+    ) {
+        self.configuration = configuration
+        self.service = service
+        self.cell = cell
+        self.address = address
+        self.isLive = isLive
+        self.isInitial = isInitial
+        health = ServerHealth(service.thresholds)
+        schedule = CheckSchedule(now: now)
+        since = Clock.wall()
+    }
+
+    var id: String { configuration.name }
+    var key: LiveChanges.Key { LiveChanges.Key(service: service.name, server: id) }
+
+    /// Its checks pass, or nobody asks for any.
+    var isUp: Bool { !service.configuration.health.isEnabled || health.isServing }
+
+    /// New requests may go there.
+    var isInRotation: Bool {
+        isUp && operatorState == .up && !isLeaving && configuration.weight > 0
+    }
+}
+
+/// A listener as it runs. Its number stays with its address.
+final class ListenerEntry {
+    let id: Int
+    let address: ListenAddress
+    var configuration: ListenerConfiguration
+
+    init(_ configuration: ListenerConfiguration, id: Int) {
+        self.id = id
+        address = configuration.address
+        self.configuration = configuration
+    }
+}
+
+extension ListenAddress {
+    /// For the kernel. The configuration holds numeric addresses only.
+    var socketAddress: SocketAddress {
+        switch self {
+        case .tcp(let host, let port):
+            guard let address = SocketAddress(numeric: host, port: port) else {
+                preconditionFailure("'\(host)' was read as a numeric address")
+            }
+            return address
+        }
+    }
+}
+
+/// Hands out small numbers, the one that was free for longest last.
+struct Numbers {
+    private var next = 0
+    private var free: [Int] = []
+    let capacity: Int
+
+    init(capacity: Int) { self.capacity = capacity }
+
+    var freeCount: Int { capacity - next + free.count }
+
+    mutating func take() -> Int? {
+        if next < capacity {
+            next += 1
+            return next - 1
+        }
+        return free.isEmpty ? nil : free.removeFirst()
+    }
+
+    mutating func giveBack(_ number: Int) { free.append(number) }
+}

@@ -1,0 +1,205 @@
+import Configuration
+import HTTP
+import HTTP1
+import Health
+import Linux
+import Memory
+import Timing
+
+/// One check of one server: a connection, and for HTTP a request and its answer.
+final class Probe {
+    /// What is asked, and what must come back.
+    struct Question {
+        var address: SocketAddress
+        /// `nil`: that the connection opens is the answer.
+        var request: [UInt8]?
+        var statuses: [ClosedRange<Int>]
+        /// Must appear in the first 4 KiB of the content.
+        var body: [UInt8]?
+        var timeout: Interval
+
+        init(_ check: ServiceConfiguration.HealthCheck, server: ServerAddress, at: SocketAddress) {
+            address = at
+            if let port = check.port { address.port = port }
+            statuses = check.status
+            body = check.body.map { Array($0.utf8) }
+            timeout = check.timeout
+            if let path = check.path {
+                let host = check.host ?? server.description
+                request = Array(
+                    ("GET \(path) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n"
+                        + "User-Agent: staithe-check\r\nAccept: */*\r\n\r\n").utf8)
+            }
+        }
+    }
+
+    private enum Stage { case connecting, sending, reading, over }
+
+    private static let bodyByteBound = 4096
+
+    private let loop: ControlLoop
+    private let question: Question
+    private let completion: (ProbeVerdict, Interval) -> Void
+    private let started: LoopInstant
+    private var socket: OpenSocket?
+    private var watch: ControlLoop.Watch?
+    private var timer: ControlLoop.Timer?
+    private var stage = Stage.connecting
+    private var output = Buffer()
+    private var input = Buffer()
+    private var fields = FieldSection()
+    private var head: ResponseHead?
+
+    /// - Parameter completion: called once, later, unless the probe is cancelled before.
+    init(
+        _ question: Question, loop: ControlLoop,
+        completion: @escaping (ProbeVerdict, Interval) -> Void
+    ) {
+        self.loop = loop
+        self.question = question
+        self.completion = completion
+        started = Clock.monotonic()
+    }
+
+    func start() {
+        timer = loop.after(question.timeout) { [self] in
+            finish(.failed(stage == .connecting ? .connectTimeout : .serverSlow))
+        }
+        switch loop.withKernel({ $0.connect(to: question.address) }) {
+        case .failed(let error):
+            // Not from within the call of whoever started us.
+            loop.after(.zero) { [self] in finish(.failed(Self.failure(of: error))) }
+        case .started(let descriptor):
+            let socket = OpenSocket(descriptor)
+            self.socket = socket
+            do throws(Errno) {
+                watch = try loop.watch(socket.descriptor, .edges) { [self] in ready($0) }
+            } catch {
+                loop.after(.zero) { [self] in finish(.failed(.serverUnreachable)) }
+            }
+        }
+    }
+
+    /// Ends without a verdict.
+    func cancel() { end() }
+
+    private func finish(_ verdict: ProbeVerdict) {
+        guard stage != .over else { return }
+        end()
+        completion(verdict, Clock.monotonic() - started)
+    }
+
+    private func end() {
+        stage = .over
+        if let timer { loop.cancel(timer) }
+        if let socket, let watch { loop.unwatch(socket.descriptor, watch) }
+        timer = nil
+        watch = nil
+        socket = nil
+        input = Buffer()
+    }
+
+    private func ready(_ readiness: Readiness) {
+        guard let socket else { return }
+        if stage == .connecting {
+            guard !readiness.isDisjoint(with: [.writable, .broken]) else { return }
+            if let error = loop.withKernel({ $0.takeError(socket.descriptor) }) {
+                return finish(.failed(Self.failure(of: error)))
+            }
+            guard !readiness.contains(.broken) else {
+                return finish(.failed(.serverClosedEarly))
+            }
+            guard let request = question.request else { return finish(.passed) }
+            output = Buffer(holding: request)
+            stage = .sending
+        }
+        if stage == .sending { send(socket) }
+        if stage == .reading { read(socket) }
+    }
+
+    private func send(_ socket: OpenSocket) {
+        while !output.isEmpty {
+            switch loop.send(socket.descriptor, from: &output) {
+            case .bytes: break
+            case .wouldBlock: return
+            case .endOfStream, .failed: return finish(.failed(.serverClosedEarly))
+            }
+        }
+        input = Buffer(capacity: 32 << 10)
+        stage = .reading
+    }
+
+    private func read(_ socket: OpenSocket) {
+        while stage == .reading {
+            guard input.room > 0 else { return judge(isComplete: true) }
+            switch loop.receive(socket.descriptor, into: &input) {
+            case .bytes: judge(isComplete: false)
+            case .wouldBlock: return
+            case .endOfStream: return judge(isComplete: true)
+            case .failed: return finish(.failed(.serverClosedEarly))
+            }
+        }
+    }
+
+    /// - Parameter isComplete: nothing more will come.
+    private func judge(isComplete: Bool) {
+        while head == nil {
+            do throws(HeadError) {
+                switch try HeadParser.parseResponse(
+                    input.bytes, limits: HeadLimits(), requestMethod: .get, fields: &fields)
+                {
+                case .incomplete:
+                    if isComplete {
+                        finish(
+                            .failed(input.room == 0 ? .serverBadAnswer : .serverClosedEarly))
+                    }
+                    return
+                case .complete(let found, let byteCount):
+                    input.consume(byteCount)
+                    // After 1xx the answer itself follows.
+                    if found.isInformational, found.status != 101 { continue }
+                    head = found
+                }
+            } catch {
+                return finish(.failed(.serverBadAnswer))
+            }
+        }
+        guard let head else { return }
+        guard question.statuses.contains(where: { $0.contains(head.status) }) else {
+            return finish(.failed(.badStatus))
+        }
+        guard let body = question.body else { return finish(.passed) }
+        if contains(body) { return finish(.passed) }
+        let isOver: Bool =
+            switch head.framing {
+            case .noContent: true
+            case .contentLength(let count): input.count >= count
+            case .chunked, .untilClose: false
+            }
+        if isOver || isComplete || input.count >= Self.bodyByteBound {
+            finish(.failed(.bodyMismatch))
+        }
+    }
+
+    private func contains(_ text: [UInt8]) -> Bool {
+        let count = min(input.count, Self.bodyByteBound)
+        guard text.count <= count else { return false }
+        for start in 0...(count - text.count) {
+            var offset = 0
+            while offset < text.count, input[input.start + start + offset] == text[offset] {
+                offset += 1
+            }
+            if offset == text.count { return true }
+        }
+        return false
+    }
+
+    private static func failure(of error: Errno) -> ProbeFailure {
+        switch error {
+        case .connectionRefused: .serverRefused
+        case .timedOut: .connectTimeout
+        case .connectionReset, .brokenPipe: .serverClosedEarly
+        default: .serverUnreachable
+        }
+    }
+}

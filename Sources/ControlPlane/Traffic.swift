@@ -1,0 +1,59 @@
+import Telemetry
+import Timing
+
+/// What a server has answered, looked at once a second.
+struct ServerTraffic {
+    private var answers: Int?
+    private var at = LoopInstant.zero
+    /// Answers per second in the last second or so.
+    private(set) var rate = 0.0
+
+    mutating func sample(answers count: Int, now: LoopInstant) {
+        if let answers {
+            let seconds = (now - at).seconds
+            guard seconds > 0 else { return }
+            rate = Double(max(0, count - answers)) / seconds
+        }
+        answers = count
+        at = now
+    }
+}
+
+/// What a service has answered: the reports of its loops, added up once a second.
+struct ServiceTraffic {
+    /// How many seconds back quantiles look.
+    private static let windowSeconds = 10
+
+    /// One second's sum: everything since the process started.
+    private var history: [Histogram] = []
+    private(set) var requestCount = 0
+    private var sum = Histogram()
+    private var count = 0
+
+    /// Begins a second's sum.
+    mutating func begin() {
+        sum = Histogram()
+        count = 0
+    }
+
+    mutating func add(requests: Int, latencies: borrowing Histogram) {
+        count += requests
+        sum.add(latencies)
+    }
+
+    /// Every loop has reported.
+    mutating func end() {
+        requestCount = count
+        history.append(sum)
+        if history.count > Self.windowSeconds + 1 { history.removeFirst() }
+    }
+
+    /// The durations of the last seconds; of all time when there were none lately.
+    var recent: Histogram {
+        guard let last = history.last, let first = history.first, history.count > 1 else {
+            return history.last ?? Histogram()
+        }
+        let recent = last.subtracting(first)
+        return recent.count > 0 ? recent : last
+    }
+}

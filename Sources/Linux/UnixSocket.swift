@@ -1,0 +1,77 @@
+import CLinux
+import Glibc
+
+/// Who sits at the other end of a Unix socket, as the kernel says it.
+public struct PeerCredentials: Sendable, Equatable, BitwiseCopyable {
+    public var process: Int32
+    public var user: UInt32
+    public var group: UInt32
+}
+
+/// Stream sockets with a path as their address.
+public enum UnixSocket {
+    /// The longest path that fits into an address, in bytes.
+    public static var longestPath: Int { 107 }
+
+    /// Listens at `path`, which must not exist.
+    ///
+    /// - Parameter mode: who may connect: the permission bits of the file.
+    public static func listen(
+        at path: String, mode: UInt16, backlog: Int
+    ) throws(Errno) -> FileDescriptor {
+        let descriptor = try make(blocking: false)
+        let number = descriptor.number
+        let status = try unsafe withAddress(path) { address, length in
+            // Nobody may connect before the mode is right.
+            let mask = umask(0o777 & ~mode_t(mode))
+            defer { umask(mask) }
+            return unsafe linux_bind(number, address, length)
+        }
+        guard status == 0 else { throw .current }
+        guard Glibc.listen(number, CInt(clamping: backlog)) == 0 else { throw .current }
+        return descriptor
+    }
+
+    /// Connects and waits; reads and writes of the descriptor wait, too.
+    public static func connect(to path: String) throws(Errno) -> FileDescriptor {
+        let descriptor = try make(blocking: true)
+        let number = descriptor.number
+        let status = try unsafe withAddress(path) { address, length in
+            unsafe linux_connect(number, address, length)
+        }
+        guard status == 0 else { throw .current }
+        return descriptor
+    }
+
+    /// The process at the other end, as it was when it connected.
+    public static func peer(of socket: borrowing FileDescriptor) -> PeerCredentials? {
+        var peer = PeerCredentials(process: 0, user: 0, group: 0)
+        let status = unsafe linux_peer(socket.number, &peer.process, &peer.user, &peer.group)
+        return status == 0 ? peer : nil
+    }
+
+    private static func make(blocking: Bool) throws(Errno) -> FileDescriptor {
+        let kind = SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue
+        let number = socket(
+            AF_UNIX, CInt(blocking ? kind : kind | SOCK_NONBLOCK.rawValue), 0)
+        guard number >= 0 else { throw .current }
+        return FileDescriptor(owning: number)
+    }
+
+    private static func withAddress(
+        _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> CInt
+    ) throws(Errno) -> CInt {
+        let bytes = Array(path.utf8)
+        guard bytes.count <= longestPath else { throw Errno(code: ENAMETOOLONG) }
+        var storage = sockaddr_un()
+        storage.sun_family = sa_family_t(AF_UNIX)
+        unsafe withUnsafeMutableBytes(of: &storage.sun_path) { field in
+            unsafe field.copyBytes(from: bytes)
+        }
+        return unsafe withUnsafePointer(to: &storage) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                unsafe body(address, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+    }
+}

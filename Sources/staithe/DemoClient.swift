@@ -1,0 +1,97 @@
+import ControlPlane
+import Linux
+import Synchronization
+import Timing
+
+/// What the demo's client has seen, for the guide to show.
+final class DemoCounts: Sendable {
+    struct Seen: Sendable {
+        var byServer: [String: Int] = [:]
+        var failed = 0
+    }
+
+    private let seen = Mutex(Seen())
+
+    func answered(by server: String) { seen.withLock { $0.byServer[server, default: 0] += 1 } }
+    func failed() { seen.withLock { $0.failed += 1 } }
+
+    /// What was seen since the last time.
+    func take() -> Seen {
+        seen.withLock { seen in
+            defer { seen = Seen() }
+            return seen
+        }
+    }
+}
+
+/// A light client: some connections that each send a request, wait for the answer, and rest a
+/// little.
+final class DemoClient {
+    private static let connectionCount = 8
+    private static let rest = Interval.milliseconds(40)
+
+    private let loop: ControlLoop
+    private let request: [UInt8]
+    private let address: SocketAddress
+    private let counts: DemoCounts
+    private let isOver: @Sendable () -> Bool
+
+    /// Starts it on a thread of its own, until `isOver`.
+    static func start(
+        port: UInt16, counts: DemoCounts, isOver: @escaping @Sendable () -> Bool
+    ) throws(Errno) {
+        try Thread.start(name: "demo-client") {
+            guard let loop = try? ControlLoop() else { return }
+            let client = DemoClient(loop: loop, port: port, counts: counts, isOver: isOver)
+            for index in 0..<connectionCount {
+                loop.after(.milliseconds(index * 5)) { client.connect() }
+            }
+            loop.run()
+        }
+    }
+
+    private init(
+        loop: ControlLoop, port: UInt16, counts: DemoCounts, isOver: @escaping @Sendable () -> Bool
+    ) {
+        self.loop = loop
+        self.counts = counts
+        self.isOver = isOver
+        address = SocketAddress.ipv4(0x7F00_0001, port: port)
+        request = Array("GET / HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\n\r\n".utf8)
+    }
+
+    private func connect() {
+        guard !isOver() else { return }
+        switch loop.withKernel({ $0.connect(to: address) }) {
+        case .failed:
+            counts.failed()
+            loop.after(.seconds(1)) { [self] in connect() }
+        case .started(let descriptor):
+            let connection = DemoConnection(descriptor, loop: loop)
+            connection.start(
+                request: { [self] text in
+                    note(text)
+                    loop.after(Self.rest) { [self] in ask(connection) }
+                    return nil
+                },
+                ended: { [self] in
+                    if !isOver() { counts.failed() }
+                    loop.after(.milliseconds(100)) { [self] in connect() }
+                })
+            ask(connection)
+        }
+    }
+
+    private func ask(_ connection: DemoConnection) {
+        guard !isOver() else { return connection.end() }
+        connection.send(request)
+    }
+
+    private func note(_ answer: String) {
+        let lines = answer.split(separator: "\r\n")
+        guard lines.first?.hasPrefix("HTTP/1.1 200") ?? false,
+            let line = lines.first(where: { $0.lowercased().hasPrefix("x-server: ") })
+        else { return counts.failed() }
+        counts.answered(by: String(line.dropFirst(10)))
+    }
+}

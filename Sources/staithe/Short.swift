@@ -1,0 +1,43 @@
+import ArgumentParser
+import ControlPlane
+import Linux
+
+/// `staithe 8080 3001 3002`: a proxy without a file.
+struct Short: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "short", abstract: "Run without a file.", shouldDisplay: false)
+
+    @Argument(help: "Where to listen, then the servers: 8080 3001 3002")
+    var words: [String] = []
+
+    @Option(help: ArgumentHelp("The path of the admin socket.", valueName: "path"))
+    var socket: String?
+
+    func validate() throws {
+        guard let first = words.first, !first.contains(where: { ("0"..."9").contains($0) }) else {
+            return
+        }
+        // Not an address, so it was meant as a command.
+        let hint = Spelling.suggestion(for: first, among: Staithe.commandNames)
+            .map { " Did you mean '\($0)'?" } ?? " See 'staithe --help'."
+        throw ValidationError("unknown command '\(first)'.\(hint)")
+    }
+
+    func run() throws {
+        guard !words.isEmpty else { throw CleanExit.helpRequest(Staithe.self) }
+        var words = words
+        if words.count > 1, words[1] == "to" || words[1] == "→" { words.remove(at: 1) }
+        guard words.count > 1 else {
+            throw ValidationError(
+                "'\(words[0])' is where to listen, and at least one server must follow: "
+                    + "staithe \(words[0]) 3001 3002")
+        }
+        let source = ConfigurationSource.command(
+            listen: words[0], servers: Array(words.dropFirst()))
+        throw ExitCode(
+            ControlPlane.run(
+                ControlOptions(
+                    source: source, version: Staithe.version,
+                    adminSocket: socket.map { .path($0) })))
+    }
+}
