@@ -88,7 +88,18 @@ let package = Package(
             ],
             swiftSettings: house),
 
+        // Tests: one folder per room, and the whole house.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
+        tests("MemoryTests", of: ["Memory"]),
         tests("HTTPTests", of: ["HTTP", "Memory"]),
         tests("HTTP1Tests", of: ["HTTP1", "HTTP", "Memory"]),
+        tests("BalancingTests", of: ["Balancing", "Timing"]),
+        tests("HealthTests", of: ["Health", "Timing"]),
+        tests("TelemetryTests", of: ["Telemetry", "Memory", "Timing"]),
+        .testTarget(
+            name: "ConfigurationTests", dependencies: ["Configuration", "Timing"],
+            exclude: ["Golden"], swiftSettings: house),
+        tests("HouseTests", of: []),
+        tests("IntegrationTests", of: ["TestSupport"]),
     ]
 )
