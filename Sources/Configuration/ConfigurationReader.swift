@@ -249,7 +249,8 @@ final class ConfigurationReader {
         -> FilledText?
     {
         guard case .scalar(let raw, _) = field.value.content, !isMissing(field.value) else {
-            let help = (only(field.value) ?? example).map { "write '\(field.key): \($0)'" }
+            let help =
+                (only(field.value) ?? example).map { "write '\(field.key): \($0)'" }
                 ?? "write one value behind '\(field.key):'"
             failedPaths.insert(field.path)
             report(

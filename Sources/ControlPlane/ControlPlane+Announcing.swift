@@ -22,7 +22,8 @@ extension ControlPlane {
         if announcesOnTerminal {
             let service = services.first
             let strategy = service?.configuration.balance.strategy.rawValue ?? ""
-            var text = "staithe \(options.version)  \(places) → \(service?.name ?? "") (\(strategy))"
+            var text =
+                "staithe \(options.version)  \(places) → \(service?.name ?? "") (\(strategy))"
             let width = servers.map(\.id.count).max() ?? 0
             for server in servers {
                 let padding = String(repeating: " ", count: width - server.id.count)

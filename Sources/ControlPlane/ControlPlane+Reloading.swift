@@ -89,9 +89,10 @@ extension ControlPlane {
         let wanted = file.services.flatMap { service in
             live.servers(of: service).map { server, _ in (service.name, server) }
         }
-        let known = Set(services.flatMap { service in
-            service.servers.map { Member(service.name, $0.configuration) }
-        })
+        let known = Set(
+            services.flatMap { service in
+                service.servers.map { Member(service.name, $0.configuration) }
+            })
         let new = wanted.filter { !known.contains(Member($0.0, $0.1)) }
         guard new.count <= cellNumbers.freeCount else {
             return completion(

@@ -298,7 +298,7 @@ extension ControlPlane {
     }
 }
 
-extension Optional<PeerCredentials> {
+extension PeerCredentials? {
     fileprivate var words: String { map { "uid \($0.user) (pid \($0.process))" } ?? "somebody" }
 }
 

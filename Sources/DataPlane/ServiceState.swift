@@ -1,9 +1,9 @@
-import Synchronization
 import Balancing
 import Configuration
 import Health
 import Linux
 import Memory
+import Synchronization
 import Telemetry
 import Timing
 

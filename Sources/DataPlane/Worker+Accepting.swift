@@ -1,6 +1,6 @@
-import Reactor
 import Linux
 import Memory
+import Reactor
 import Synchronization
 import Telemetry
 import Timing
@@ -135,7 +135,7 @@ extension Worker where Kernel: ~Copyable {
         let id = Int(client.value.listener)
         listenerCells[id].connections.wrappingSubtract(1, ordering: .relaxed)
         if client.value.isCounted { clientCounts.leave(client.value.peer) }
-                closedClients.push(client.token)
+        closedClients.push(client.token)
     }
 
     /// Ends a connection so that the client sees a reset: what it got must not look complete.

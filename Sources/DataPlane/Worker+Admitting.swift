@@ -1,13 +1,13 @@
-import Synchronization
 import Balancing
-import Reactor
 import Configuration
 import HTTP
 import HTTP1
 import Health
 import Linux
 import Memory
+import Reactor
 import Routing
+import Synchronization
 import Telemetry
 import Timing
 

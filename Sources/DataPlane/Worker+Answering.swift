@@ -44,7 +44,9 @@ extension Worker where Kernel: ~Copyable {
         counters.exchanges.ended(status: status, reason: reason)
         logRefusal(client, reason, status: status, rule: rule, id: id)
         beginHead(status)
-        if status == 405 { scratch.value.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n") }
+        if status == 405 {
+            scratch.value.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n")
+        }
         let name = plan.value.listeners[listener].requestIDName
         if !name.isEmpty {
             scratch.value.append(plan.value.text.bytes.extracting(name.lower..<name.upper))
@@ -244,7 +246,8 @@ extension Worker where Kernel: ~Copyable {
             pathScratch.value.append("\"}\n")
             scratch.value.append("Content-Type: application/json\r\n")
         case .html:
-            pathScratch.value.append("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>")
+            pathScratch.value.append(
+                "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>")
             pathScratch.value.append(reason.word)
             pathScratch.value.append("</title><p>")
             pathScratch.value.append(reason.sentence)

@@ -1,11 +1,11 @@
-import Configuration
-import Reactor
 import Balancing
+import Configuration
 import HTTP
 import HTTP1
 import Health
 import Linux
 import Memory
+import Reactor
 import Synchronization
 import Telemetry
 import Timing

@@ -1,7 +1,7 @@
 import Configuration
-import Reactor
 import Linux
 import Memory
+import Reactor
 import Synchronization
 import Telemetry
 import Timing

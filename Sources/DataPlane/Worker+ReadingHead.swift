@@ -96,7 +96,8 @@ extension Worker where Kernel: ~Copyable {
         do throws(HeadError) {
             let parsed = try HeadParser.parseRequest(
                 client.value.input.bytes,
-                limits: plan.value.listeners[Int(client.value.listener)].headLimits, fields: &fields)
+                limits: plan.value.listeners[Int(client.value.listener)].headLimits, fields: &fields
+            )
             switch parsed {
             case .incomplete:
                 return false

@@ -27,7 +27,8 @@ extension Worker where Kernel: ~Copyable {
     /// Runs until the loop has drained.
     mutating func run() {
         do throws(Errno) {
-            try mailbox.attach(to: &kernel, key: WatchedKind.bell.key(Token(slot: 0, generation: 0)))
+            try mailbox.attach(
+                to: &kernel, key: WatchedKind.bell.key(Token(slot: 0, generation: 0)))
         } catch {
             preconditionFailure("a new epoll instance takes a new eventfd")
         }

@@ -1,7 +1,7 @@
+import Balancing
 import Configuration
 import HTTP
 import HTTP1
-import Balancing
 import Health
 import Linux
 public import Memory
@@ -33,7 +33,8 @@ public struct WorkerParameters: Sendable {
 
     public init(
         loop: Int, loopCount: Int, cells: ServerCells, listenerCells: ListenerCells,
-        serviceCells: ServiceCells, clientCounts: ClientCounts, mailbox: LoopMailbox, control: ControlMailbox, siblings: [LoopMailbox],
+        serviceCells: ServiceCells, clientCounts: ClientCounts, mailbox: LoopMailbox,
+        control: ControlMailbox, siblings: [LoopMailbox],
         snapshot: Snapshot, connectionCapacity: Int, blockBytes: Int,
         pseudonym: String
     ) {

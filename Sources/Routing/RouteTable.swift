@@ -8,8 +8,16 @@ public import Memory
 /// The routes come sorted by precedence (exact host, longer wildcard, any; exact path, longest
 /// prefix, any; more conditions first), so the first that matches is the most specific one.
 public struct RouteTable: ~Copyable {
-    fileprivate enum Host: BitwiseCopyable { case any, exact(ByteRange), suffix(ByteRange) }
-    fileprivate enum Path: BitwiseCopyable { case any, exact(ByteRange), prefix(ByteRange) }
+    fileprivate enum Host: BitwiseCopyable {
+        case any
+        case exact(ByteRange)
+        case suffix(ByteRange)
+    }
+    fileprivate enum Path: BitwiseCopyable {
+        case any
+        case exact(ByteRange)
+        case prefix(ByteRange)
+    }
 
     /// Public because the compiler needs it where the table is part of a generic type; nobody
     /// else has a use for it.

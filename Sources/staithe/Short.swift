@@ -1,5 +1,5 @@
-import Configuration
 import ArgumentParser
+import Configuration
 import ControlPlane
 import Linux
 
@@ -19,7 +19,8 @@ struct Short: ParsableCommand {
             return
         }
         // Not an address, so it was meant as a command.
-        let hint = Spelling.suggestion(for: first, among: Staithe.commandNames)
+        let hint =
+            Spelling.suggestion(for: first, among: Staithe.commandNames)
             .map { " Did you mean '\($0)'?" } ?? " See 'staithe --help'."
         throw ValidationError("unknown command '\(first)'.\(hint)")
     }

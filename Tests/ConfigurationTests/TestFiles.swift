@@ -36,7 +36,7 @@ enum TestFiles {
         while let entry = unsafe readdir(stream) {
             let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
                 var text: [UInt8] = []
-                for unsafe byte in unsafe bytes {
+                for unsafebyte in unsafe bytes {
                     if byte == 0 { break }
                     text.append(byte)
                 }
