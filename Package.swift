@@ -57,10 +57,10 @@ let package = Package(
         // Floor 3: crafts.
         room("HTTP1", uses: ["HTTP", "Memory"]),
         room("Reactor", uses: ["Linux", "Memory", "Timing"]),
-        room("Configuration", uses: ["YAML", "HTTP", "Balancing", "Health", "Timing"]),
+        room("Configuration", uses: ["YAML", "HTTP", "Balancing", "Timing"]),
 
         // Floor 4: plans.
-        room("Routing", uses: ["Configuration", "HTTP", "Balancing", "Memory", "Timing"]),
+        room("Routing", uses: ["Configuration", "HTTP", "Memory"]),
 
         // Floor 5: the fast side.
         room(

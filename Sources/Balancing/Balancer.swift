@@ -9,8 +9,8 @@
 /// |---|---|---|
 /// | `round-robin` | smooth weighted rotation, from a random start | O(n) |
 /// | `random` | by weight | O(n) up to 16 servers, O(1) expected above |
-/// | `p2c` | the least loaded of `choices` distinct draws by weight, the first on ties | as random, times `choices` |
-/// | `least-requests` | the least loaded of all, by weight among ties; best of 2 to 4 above 64 servers | O(n) up to 64 |
+/// | `p2c` | the least loaded of `choices` distinct draws, the first on ties | as random, each |
+/// | `least-requests` | the least loaded of all; above 64 servers, of 2 to 4 | O(n) up to 64 |
 /// | `first` | the lowest index | O(n) |
 ///
 /// A strategy that needs more than the view offers (a key to hash, a measured latency) extends

@@ -139,7 +139,8 @@ extension ConfigurationReader {
                 "with \(names.count) services, 'routes' must say which requests go to which",
                 at: field.keyPlace, path: field.path,
                 help: "add 'routes:' with a line '- service: \(names[0])' for all requests, and "
-                    + "routes with host or path for \(Spelling.list(Array(names.dropFirst()), "and"))"
+                    + "routes with host or path for "
+                    + "\(Spelling.list(Array(names.dropFirst()), "and"))"
             )
         } else if let service = configuration.services.first, let field = fields["services"] {
             addCatchAll(to: service, at: field.value.place)

@@ -359,7 +359,8 @@ extension ConfigurationReader {
                         + "health.interval (\(health.interval.text))",
                     at: place, path: path + ["health", timeout == nil ? "interval" : "timeout"],
                     help: timeout == nil
-                        ? "add 'timeout: \(Interval(nanoseconds: health.interval.nanoseconds / 2).text)'"
+                        ? "add 'timeout: "
+                            + "\(Interval(nanoseconds: health.interval.nanoseconds / 2).text)'"
                         : "lower the timeout, or raise the interval")
             }
         }

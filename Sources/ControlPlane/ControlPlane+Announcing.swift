@@ -36,7 +36,8 @@ extension ControlPlane {
         for service in services {
             let up = service.servers.count { $0.isInRotation }
             log.info(
-                "service \(service.name) (\(service.configuration.balance.strategy.rawValue)): \(up) of \(service.servers.count) servers up"
+                "service \(service.name) (\(service.configuration.balance.strategy.rawValue)): "
+                    + "\(up) of \(service.servers.count) servers up"
             )
         }
         log.info("staithe \(options.version) serves \(places)")

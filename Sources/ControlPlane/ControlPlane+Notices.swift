@@ -15,7 +15,8 @@ extension ControlPlane {
         case .descriptorsExhausted(let index):
             if exhaustedLoops.isEmpty {
                 log.error(
-                    "no descriptors are left: new connections wait, open ones are served; raise 'ulimit -n' or LimitNOFILE="
+                    "no descriptors are left: new connections wait, open ones are served; "
+                        + "raise 'ulimit -n' or LimitNOFILE="
                 )
             }
             exhaustedLoops.insert(index)
@@ -47,7 +48,8 @@ extension ControlPlane {
         guard let server = serverOfCell[cell], !server.isLeaving else { return }
         server.since = Clock.wall()
         log.warning(
-            "\(describe(server)) ejected for \(interval.words): \(failures) requests in a row failed"
+            "\(describe(server)) ejected for \(interval.words): "
+                + "\(failures) requests in a row failed"
         )
         server.ejectedUntil = loop.now + interval
         loop.after(interval) { [unowned self] in readmitted(server) }

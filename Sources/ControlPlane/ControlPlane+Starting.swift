@@ -187,7 +187,8 @@ extension ControlPlane {
         loop.every(.seconds(1)) { [unowned self] in sample() }
         loop.every(.milliseconds(250)) { [unowned self] in warm() }
         log.info(
-            "\(loopCount) loop\(loopCount == 1 ? "" : "s"), at most \(connectionCapacity) connections"
+            "\(loopCount) loop\(loopCount == 1 ? "" : "s"), "
+                + "at most \(connectionCapacity) connections"
         )
         // Requests wait in the queue of the kernel until the first checks have told who is up,
         // but not for long.

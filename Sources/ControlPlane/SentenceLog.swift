@@ -107,3 +107,10 @@ enum WallTime {
         return buffer.bytes.text(ByteRange(0, buffer.count))
     }
 }
+
+extension Logger.Message {
+    /// A sentence in two pieces, for one that is longer than a line.
+    static func + (first: Logger.Message, second: Logger.Message) -> Logger.Message {
+        "\(first.description)\(second.description)"
+    }
+}

@@ -31,7 +31,8 @@ struct Demo: ParsableCommand {
             throw Client.failure("the example servers cannot listen: \(error)")
         }
         StandardStream.output.print(
-            "three example servers listen on 127.0.0.1: one on \(ports[0]), two on \(ports[1]), three on \(ports[2])"
+            "three example servers listen on 127.0.0.1: "
+                + "one on \(ports[0]), two on \(ports[1]), three on \(ports[2])"
         )
         let end = seconds ?? (StandardStream.output.isTerminal ? nil : Self.unattendedSeconds)
         let guide = DemoGuide(port: port, ports: ports, counts: counts, seconds: end)

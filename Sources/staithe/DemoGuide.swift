@@ -97,7 +97,9 @@ final class DemoGuide: Sendable {
             let change = try answer.value(ServerChangeAnswer.self)
             let first = change.server.firstAnswer
             StandardStream.output.print(
-                "  \(change.server.id) serves: first answer \(first?.status ?? 0) in \(StatusText.milliseconds(first?.ms ?? 0)); its share grows for 10 s"
+                "  \(change.server.id) serves: first answer \(first?.status ?? 0)"
+                    + " in \(StatusText.milliseconds(first?.ms ?? 0));"
+                    + " its share grows for 10 s"
             )
         } catch {
             failed.store(true, ordering: .relaxed)

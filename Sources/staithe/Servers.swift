@@ -167,7 +167,8 @@ private enum Removal {
             }
             let answer = try client.ask("DELETE", path, as: ServerChangeAnswer.self)
             StandardStream.output.print(
-                "\(answer.server.id)   gone, after \(StatusText.grouped(Double(answer.server.answers))) answers"
+                "\(answer.server.id)   gone, after "
+                    + "\(StatusText.grouped(Double(answer.server.answers))) answers"
             )
         }
     }
@@ -221,7 +222,8 @@ struct Set: ParsableCommand {
         if options.json { return try client.relay("PATCH", path, body: body) }
         let answer = try client.ask("PATCH", path, body: body, as: ServerChangeAnswer.self)
         StandardStream.output.print(
-            "\(answer.server.id)   \(StatusText.standing(of: answer.server))   weight \(answer.server.weight)   \(answer.receipt.sentence)"
+            "\(answer.server.id)   \(StatusText.standing(of: answer.server))   "
+                + "weight \(answer.server.weight)   \(answer.receipt.sentence)"
         )
     }
 }

@@ -36,7 +36,8 @@ enum TestFiles {
         while let entry = unsafe readdir(stream) {
             let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
                 var text: [UInt8] = []
-                for unsafebyte in unsafe bytes {
+                for index in 0..<bytes.count {
+                    let byte = unsafe bytes[index]
                     if byte == 0 { break }
                     text.append(byte)
                 }

@@ -1,6 +1,7 @@
 import HTTP
 import HTTP1
 import Memory
+import Testing
 
 /// The bytes of `text`, one per scalar up to U+00FF, so that a vector can hold any byte.
 func latin(_ text: String) -> [UInt8] {

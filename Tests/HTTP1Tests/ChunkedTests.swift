@@ -82,7 +82,7 @@ struct ChunkedVector: Sendable, CustomTestStringConvertible {
             .refused(.sizeMismatch)),
         .init(
             "RFC 9112 §7.1", "content shorter than its size", "5\r\nhell\r\n0\r\n\r\n",
-            .refused(.sizeMismatch)),
+            .refused(.bareLineFeed)),
         .init("RFC 9112 §7.1", "cut in the content", "5\r\nhel", .incomplete),
         .init("RFC 9112 §7.1", "cut in the last line", "0\r\n\r", .incomplete),
 

@@ -1,3 +1,5 @@
+import HTTP1
+
 extension Vector {
     private static let host = "Host: a\r\n"
 

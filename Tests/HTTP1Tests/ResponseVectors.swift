@@ -1,3 +1,6 @@
+import HTTP
+import HTTP1
+
 extension Vector {
     private static let ok = "HTTP/1.1 200 OK\r\n"
 
