@@ -107,7 +107,7 @@ struct ChunkedVector: Sendable, CustomTestStringConvertible {
             .refused(.invalidExtension)),
         .init(
             "RFC 9112 §7.1.1", "the longest extension",
-            "5;" + String(repeating: "x", count: 4094) + "\r\nhello\r\n0\r\n\r\n",
+            "5;" + String(repeating: "x", count: 4093) + "\r\nhello\r\n0\r\n\r\n",
             .accepted(framed: "5\r\nhello\r\n0\r\n\r\n", content: "hello")),
         .init(
             "RFC 9112 §7.1.1", "a longer extension", "5;" + long + "\r\n",
