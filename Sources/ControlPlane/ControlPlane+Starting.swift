@@ -157,7 +157,7 @@ extension ControlPlane {
             }
         switch error {
         case .addressInUse:
-            return "\(name): another program uses that port "
+            return "\(name): the port is in use by another program "
                 + "(ss -ltnp 'sport = :\(port)' names it)"
         case .permissionDenied, .notPermitted:
             return "\(name): not allowed; ports below 1024 need root or CAP_NET_BIND_SERVICE"

@@ -51,7 +51,7 @@ struct LiveChangeTests {
         }
         let drain = try ChildProcess(
             ProxyProcess.executable, ["drain", slow.address, "--socket", proxy.socket])
-        #expect(eventually { proxy.serverStates()[slow.address] == "drain" })
+        #expect(eventually { proxy.serverStates()[slow.address] == "draining" })
         for _ in 0..<20 { #expect(try proxy.ask(get()).text == "other") }
         gate.open()
         let last = try #require(clients.last)
