@@ -6,7 +6,7 @@ FLAGS = --explicit-target-dependency-import-check error
 INSTALL = Tests/Support/install.sh
 FORMATTED = Package.swift Sources Tests
 
-.PHONY: build demo test test-asan test-tsan integration fuzz soak bench format lint clean help
+.PHONY: build demo test test-asan test-tsan fuzz soak bench format lint clean help
 
 build: ## the release build: .build/release/staithe
 	@$(INSTALL) build
@@ -18,12 +18,7 @@ demo: build ## servers, the proxy, and a server added live; Ctrl-C ends everythi
 test: ## every test, against the real executable and real servers
 	@$(INSTALL) build test
 	$(SWIFT) build --build-tests $(FLAGS)
-	$(SWIFT) test --skip-build --disable-xctest --skip IntegrationTests $(FLAGS)
-
-integration: ## the plays with real servers and clients
-	@$(INSTALL) build test
-	$(SWIFT) build --build-tests $(FLAGS)
-	$(SWIFT) test --skip-build --disable-xctest --filter IntegrationTests $(FLAGS)
+	$(SWIFT) test --skip-build --disable-xctest $(FLAGS)
 
 test-asan: ## the tests with the address sanitizer
 	@$(INSTALL) build test

@@ -87,17 +87,19 @@ extension ControlPlane {
     private static func connectionCapacity(
         _ configuration: ProxyConfiguration, descriptorCount: Int
     ) throws(StartFailure) -> Int {
-        guard descriptorCount >= 2 * descriptorReserve else {
+        // Checks, files and loops need some; of a small allowance, not the half.
+        let reserve = min(descriptorReserve, max(32, descriptorCount / 8))
+        guard descriptorCount >= 2 * reserve else {
             throw StartFailure(
                 sentence: "only \(descriptorCount) descriptors may be open, and "
-                    + "\(2 * descriptorReserve) are needed at least: raise the limit with "
+                    + "\(2 * reserve) are needed at least: raise the limit with "
                     + "'ulimit -n' or LimitNOFILE=")
         }
         // Each client may need a connection to a server, too.
         let automatic = min(
-            (descriptorCount - descriptorReserve) / 2, automaticConnectionBound)
+            (descriptorCount - reserve) / 2, automaticConnectionBound)
         let wanted = configuration.listeners.map { $0.limits.connections ?? automatic }
-        return min(max(automatic, wanted.max() ?? 0), descriptorCount - descriptorReserve)
+        return min(max(automatic, wanted.max() ?? 0), descriptorCount - reserve)
     }
 
     // MARK: - Listening

@@ -36,10 +36,11 @@ struct Short: ParsableCommand {
         }
         let source = ConfigurationSource.command(
             listen: words[0], servers: Array(words.dropFirst()))
-        throw ExitCode(
-            ControlPlane.run(
-                ControlOptions(
-                    source: source, version: Staithe.version,
-                    adminSocket: socket.map { .path($0) })))
+        let status = ControlPlane.run(
+            ControlOptions(
+                source: source, version: Staithe.version,
+                adminSocket: socket.map { .path($0) }))
+        // What is wrong in a file is a configuration error; here it is the command line.
+        throw ExitCode(status == ExitStatus.configuration ? ExitStatus.usage : status)
     }
 }
