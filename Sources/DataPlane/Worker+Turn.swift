@@ -155,7 +155,7 @@ extension Worker where Kernel: ~Copyable {
         kernel.close(client.socket)
     }
 
-    private mutating func discard(_ server: consuming Upstream) {
+    mutating func discard(_ server: consuming Upstream) {
         blocks.recycle(server.input)
         blocks.recycle(server.output)
         kernel.close(server.socket)
