@@ -71,14 +71,17 @@ public final class ProxyProcess: Sendable {
     }()
 
     /// `staithe run -c FILE`, and waits until it listens.
-    public init(_ plan: ProxyPlan, descriptorLimit: Int? = nil) throws {
+    public init(
+        _ plan: ProxyPlan, environment: [String: String] = [:], descriptorLimit: Int? = nil
+    ) throws {
         directory = TemporaryDirectory()
         port = plan.port
         socket = directory.file("admin.sock")
         try directory.write(plan.text(socket: socket), to: Self.fileName)
         process = try ChildProcess(
             Self.executable, ["run", "-c", directory.file(Self.fileName)],
-            environment: ["XDG_RUNTIME_DIR": directory.path], descriptorLimit: descriptorLimit)
+            environment: environment.merging(["XDG_RUNTIME_DIR": directory.path]) { $1 },
+            descriptorLimit: descriptorLimit)
         try waitUntilListening()
     }
 
