@@ -179,11 +179,15 @@ extension Worker where Kernel: ~Copyable {
     }
 
     /// Whether a request that a server may have seen can be sent again.
-    private func mayRepeat(_ turn: Turn) -> Bool {
+    func mayRepeat(_ turn: Turn) -> Bool {
         let route = Int(turn.value.route)
-        return turn.value.canReplay
-            && (turn.value.head.method.isIdempotent
-                || turn.value.plan.value.routePlans[route].retriesAllMethods)
+        return turn.value.canReplay && isRepeatable(turn, route)
+    }
+
+    /// Whether repeating the request does no harm (RFC 9110 §9.2.2), or is allowed all the same.
+    private func isRepeatable(_ turn: Turn, _ route: Int) -> Bool {
+        turn.value.head.method.isIdempotent
+            || turn.value.plan.value.routePlans[route].retriesAllMethods
     }
 
     private mutating func mayRetry(_ turn: Turn, _ reason: Reason, isUnsent: Bool) -> Bool {
@@ -203,7 +207,7 @@ extension Worker where Kernel: ~Copyable {
         if !isUnsent {
             guard mayRepeat(turn) else {
                 turn.value.whyNoRetry =
-                    turn.value.canReplay ? .methodNotIdempotent : .bodyTooLargeToReplay
+                    isRepeatable(turn, route) ? .bodyTooLargeToReplay : .methodNotIdempotent
                 return false
             }
         }

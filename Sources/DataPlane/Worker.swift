@@ -109,6 +109,8 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     var hasSaidExhausted = false
 
     var blocks: BufferPool
+    /// When surplus blocks are looked at.
+    var trimAt = LoopInstant.never
     var pipes: PipePool
     var wheel: TimerWheel
     var runQueue: TokenQueue
