@@ -99,6 +99,9 @@ let package = Package(
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "Timing"],
             exclude: ["Golden"], swiftSettings: house),
+        tests("LinuxTests", of: ["Linux", "Timing"]),
+        tests("ReactorTests", of: ["Reactor", "Linux", "Timing"]),
+        tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),
         tests("IntegrationTests", of: ["TestSupport"]),
     ]

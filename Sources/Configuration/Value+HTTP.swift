@@ -151,6 +151,39 @@ extension Value {
                     "never matches: '.' and '..' are resolved before routes are looked up",
                     help: "write the path without them"))
         }
+        let decoded = decodingUnreserved(path)
+        if decoded != path {
+            return .failure(
+                ValueMistake(
+                    .routeUnreachable,
+                    "never matches: percent-encoded letters, digits and '-._~' are decoded before "
+                        + "routes are looked up",
+                    help: "write '\(decoded)\(isPrefix ? "/*" : "")'"))
+        }
         return requestTarget(path).map { isPrefix ? .prefix($0) : .exact($0) }
+    }
+
+    /// The path with what ``PathNormalizer`` decodes (RFC 3986 §6.2.2.2).
+    private static func decodingUnreserved(_ path: String) -> String {
+        var bytes: [UInt8] = []
+        var rest = Array(path.utf8)[...]
+        while let byte = rest.popFirst() {
+            let digits = String(decoding: rest.prefix(2), as: UTF8.self)
+            if byte == UInt8(ascii: "%"), digits.utf8.count == 2, !digits.hasPrefix("+"),
+                let decoded = UInt8(digits, radix: 16), isUnreserved(decoded)
+            {
+                bytes.append(decoded)
+                rest = rest.dropFirst(2)
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// RFC 3986 §2.3.
+    private static func isUnreserved(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20)
+            || "-._~".utf8.contains(byte)
     }
 }

@@ -53,7 +53,7 @@ struct Plan: ~Copyable {
             snapshot.routes.map { route in
                 RoutePlan(route, numbers: numbers, hostModes: hostModes, store: &store)
             })
-        routes = RouteTable(snapshot.routes)
+        routes = RouteTable(snapshot.compiledRoutes)
         self.listeners = FixedArray(listeners)
         self.trusted = FixedArray(trusted)
         text = FixedArray(store.bytes)

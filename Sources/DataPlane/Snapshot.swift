@@ -1,5 +1,6 @@
 public import Configuration
 public import Linux
+import Routing
 
 /// The configuration as the loops are to have it: immutable, with every name resolved to a
 /// number that outlives it.
@@ -9,6 +10,8 @@ public import Linux
 public final class Snapshot: Sendable {
     public let generation: Int
     public let routes: [RouteConfiguration]
+    /// Made once, here, so that no loop spends a turn on it.
+    let compiledRoutes: CompiledRoutes
     public let listeners: [Listener]
     public let services: [Service]
     public let accessLog: AccessLogConfiguration
@@ -59,6 +62,7 @@ public final class Snapshot: Sendable {
     ) {
         self.generation = generation
         self.routes = routes
+        compiledRoutes = CompiledRoutes(routes)
         self.listeners = listeners
         self.services = services
         self.accessLog = accessLog

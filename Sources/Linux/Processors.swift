@@ -6,15 +6,18 @@ public enum Processors {
     /// The CPUs of its affinity mask, or fewer when a control group grants less time than
     /// theirs; at least 1. A share of a CPU counts as one.
     public static func usableCount() -> Int {
-        let allowed = max(1, Int(linux_cpu_count()))
-        return max(1, min(allowed, quota { path in try? File.read(path) } ?? allowed))
+        let allowed = allowedCount
+        return min(allowed, quota { path in try? File.read(path) } ?? allowed)
     }
 
-    /// The CPUs that control groups grant, those above this process's own included; `nil` for
-    /// no bound.
+    /// The CPUs of the affinity mask of the calling thread; at least 1.
+    public static var allowedCount: Int { max(1, Int(linux_cpu_count())) }
+
+    /// The CPUs that control groups grant, those above this process's own included; at least 1,
+    /// `nil` for no bound.
     ///
     /// - Parameter readFile: the content of a file, `nil` when there is none.
-    static func quota(_ readFile: (String) -> [UInt8]?) -> Int? {
+    public static func quota(_ readFile: (String) -> [UInt8]?) -> Int? {
         guard let groups = readFile("/proc/self/cgroup") else { return nil }
         var bound: Int?
         for line in lines(groups) {

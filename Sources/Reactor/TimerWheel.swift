@@ -19,14 +19,14 @@ public struct TimerWheel: ~Copyable {
     public struct Node: BitwiseCopyable {
         var next: UInt32
         var previous: UInt32
-        /// `notArmed`, or the tick.
-        var tick: UInt32
         var bucket: UInt32
+        /// `notArmed`, or the tick. 64 bits: with 32, ticks would run out after 208 days.
+        var tick: UInt64
     }
 
     private static let tickShift: UInt64 = 22
     private static let none = UInt32.max
-    private static let notArmed = UInt32.max
+    private static let notArmed = UInt64.max
     private static let bucketCount = 256
 
     private var nodes: FixedArray<Node>
@@ -34,23 +34,22 @@ public struct TimerWheel: ~Copyable {
     private var heads: FixedArray<UInt32>
     private var occupied: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
     private let origin: UInt64
-    private var current: UInt32 = 0
+    private var current: UInt64 = 0
     public private(set) var armedCount = 0
     private var due: UInt32 = none
 
     public init(capacity: Int, now: LoopInstant) {
         let empty = Node(
-            next: Self.none, previous: Self.none, tick: Self.notArmed, bucket: Self.none)
+            next: Self.none, previous: Self.none, bucket: Self.none, tick: Self.notArmed)
         nodes = FixedArray(repeating: empty, count: capacity)
         heads = FixedArray(repeating: Self.none, count: Self.bucketCount)
         origin = now.nanoseconds
     }
 
     /// The tick after which `instant` has certainly passed.
-    private func tick(of instant: LoopInstant) -> UInt32 {
+    private func tick(of instant: LoopInstant) -> UInt64 {
         guard instant.nanoseconds > origin else { return current &+ 1 }
-        let ticks = (instant.nanoseconds - origin) >> Self.tickShift
-        return ticks >= UInt64(UInt32.max - 2) ? UInt32.max - 1 : UInt32(ticks) + 1
+        return (instant.nanoseconds - origin) >> Self.tickShift &+ 1
     }
 
     /// Makes sure that `timer` fires soon after `deadline`, and not only later: earlier arming
@@ -70,15 +69,15 @@ public struct TimerWheel: ~Copyable {
         if nodes[timer].tick != Self.notArmed { unlink(timer) }
     }
 
-    private mutating func link(_ timer: Int, tick: UInt32) {
+    private mutating func link(_ timer: Int, tick: UInt64) {
         let distance = tick &- current
-        let level: UInt32 =
+        let level: UInt64 =
             distance < 64 ? 0 : distance < 4096 ? 1 : distance < 262_144 ? 2 : 3
         // Later than the last wheel reaches: looked at again when that bucket comes up.
         let placed = level == 3 ? min(tick, current &+ 16_515_072) : tick
-        let bucket = level * 64 + (placed >> (6 * level)) & 63
+        let bucket = UInt32(level * 64 + (placed >> (6 * level)) & 63)
         let head = heads[Int(bucket)]
-        nodes[timer] = Node(next: head, previous: Self.none, tick: tick, bucket: bucket)
+        nodes[timer] = Node(next: head, previous: Self.none, bucket: bucket, tick: tick)
         if head != Self.none { nodes[Int(head)].previous = UInt32(timer) }
         heads[Int(bucket)] = UInt32(timer)
         mark(bucket, true)
@@ -113,26 +112,25 @@ public struct TimerWheel: ~Copyable {
     /// How long the loop may sleep; `nil` when nothing is armed.
     public func timeToNext(now: LoopInstant) -> Interval? {
         guard armedCount > 0 else { return nil }
-        var wait: UInt32 = 64
-        let place = UInt64(current & 63)
+        var wait: UInt64 = 64
+        let place = current & 63
         if occupied.0 != 0 {
             // Rotated so that bit 0 is the current bucket.
             let rotated = occupied.0 >> place | (place == 0 ? 0 : occupied.0 << (64 - place))
-            let ahead = UInt32((rotated & ~1).trailingZeroBitCount)
+            let ahead = UInt64((rotated & ~1).trailingZeroBitCount)
             wait = min(wait, ahead)
         }
         if occupied.1 | occupied.2 | occupied.3 != 0 || wait == 64 {
             // A higher wheel is opened when the lowest one comes round.
-            wait = min(wait, 64 - UInt32(place))
+            wait = min(wait, 64 - place)
         }
-        let at = origin + UInt64(current &+ wait) << Self.tickShift
+        let at = origin + (current &+ wait) << Self.tickShift
         return Interval(nanoseconds: at > now.nanoseconds ? at - now.nanoseconds : 0)
     }
 
     /// Moves to `now`; what has become due is then taken with ``takeDue()``.
     public mutating func advance(to now: LoopInstant) {
-        let target = UInt32(
-            clamping: (now.nanoseconds - min(origin, now.nanoseconds)) >> Self.tickShift)
+        let target = (now.nanoseconds - min(origin, now.nanoseconds)) >> Self.tickShift
         while current < target {
             if armedCount == 0 {
                 current = target
@@ -141,8 +139,8 @@ public struct TimerWheel: ~Copyable {
             current &+= 1
             if current & 63 == 0 { cascade(level: 1) }
             let bucket = current & 63
-            guard occupied.0 >> UInt64(bucket) & 1 == 1 else { continue }
-            drain(bucket)
+            guard occupied.0 >> bucket & 1 == 1 else { continue }
+            drain(UInt32(bucket))
         }
     }
 
@@ -154,13 +152,14 @@ public struct TimerWheel: ~Copyable {
         return timer
     }
 
-    private mutating func cascade(level: UInt32) {
+    private mutating func cascade(level: UInt64) {
         guard level < 4 else { return }
         let place = (current >> (6 * level)) & 63
         if place == 0 { cascade(level: level + 1) }
-        var timer = heads[Int(level * 64 + place)]
-        heads[Int(level * 64 + place)] = Self.none
-        mark(level * 64 + place, false)
+        let bucket = UInt32(level * 64 + place)
+        var timer = heads[Int(bucket)]
+        heads[Int(bucket)] = Self.none
+        mark(bucket, false)
         while timer != Self.none {
             let node = nodes[Int(timer)]
             armedCount -= 1
@@ -185,8 +184,8 @@ public struct TimerWheel: ~Copyable {
         }
     }
 
-    private mutating func pushDue(_ timer: Int, tick: UInt32) {
-        nodes[timer] = Node(next: due, previous: Self.none, tick: tick, bucket: Self.none)
+    private mutating func pushDue(_ timer: Int, tick: UInt64) {
+        nodes[timer] = Node(next: due, previous: Self.none, bucket: Self.none, tick: tick)
         if due != Self.none { nodes[Int(due)].previous = UInt32(timer) }
         due = UInt32(timer)
         armedCount += 1
