@@ -62,7 +62,10 @@ public final class ControlPlane {
     var receivedReportCounts: [Int]
     var reports: [LoopReport?]
     var barriers: [(reportCount: Int, action: () -> Void)] = []
-    var exhaustedLoops: Set<Int> = []
+    /// Loops that do not accept.
+    var pausedLoops: Set<Int> = []
+    var pauseCount = 0
+    var hasSaidPaused = false
 
     // Starting and stopping.
     let startedAt: Int64

@@ -45,8 +45,8 @@ extension Worker where Kernel: ~Copyable {
         runQueued()
         runTimers()
         releaseHeldSlots()
-        if pausedListenerCount > 0 { resumeListeners() }
         reap()
+        if pausedListenerCount > 0 { resumeListeners() }
         if let drainDeadline { continueDraining(until: drainDeadline) }
     }
 
