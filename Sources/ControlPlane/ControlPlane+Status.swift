@@ -83,9 +83,11 @@ extension ControlPlane {
     private func state(of server: ServerEntry) -> String {
         if server.isLeaving || server.operatorState == .drain { return "draining" }
         if server.operatorState == .maintenance { return "maintenance" }
-        if isEjected(server) { return "ejected" }
+        let isChecked = server.service.configuration.health.isEnabled
+        // Down is worse than ejected, and stays when the ejection is over.
+        if isEjected(server), !(isChecked && server.health.standing == .down) { return "ejected" }
         if server.isUp, server.isWarming { return "warming" }
-        guard server.service.configuration.health.isEnabled else { return "up" }
+        guard isChecked else { return "up" }
         return switch server.health.standing {
         case .checking: "checking"
         case .up: "up"
