@@ -28,8 +28,8 @@ extension ControlPlane {
     /// What the access log's thread says.
     func receive(_ event: AccessLog.Event) {
         switch event {
-        case .dropped(let count):
-            log.warning("\(count) access log records were dropped: the log is written too slowly")
+        case .lost(let count):
+            log.warning("\(Self.sentence(aboutLost: count))")
         case .failed(let sentence):
             log.error("\(sentence)")
         }

@@ -189,7 +189,10 @@ extension ControlPlane {
         try accessLog.start()
         watchFile()
         loop.every(.seconds(1)) { [unowned self] in sample() }
-        loop.every(.milliseconds(250)) { [unowned self] in warm() }
+        loop.every(.milliseconds(250)) { [unowned self] in
+            warm()
+            sentences.flush()
+        }
         log.info(
             "\(loopCount) loop\(loopCount == 1 ? "" : "s"), "
                 + "at most \(connectionCapacity) connections"

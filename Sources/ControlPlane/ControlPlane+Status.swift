@@ -26,7 +26,8 @@ extension ControlPlane {
             generation: "g\(generation)", started: WallTime.text(startedAt),
             uptimeSeconds: Int((Clock.monotonic() - startInstant).seconds), file: path,
             fileProblem: problem, liveChanges: live.count, loops: loopCount,
-            connections: answers.reduce(0) { $0 + $1.connections }, stopping: isStopping,
+            connections: answers.reduce(0) { $0 + $1.connections },
+            lostLogRecords: accessLog.lostCount, stopping: isStopping,
             listeners: answers, services: services.map { answer(about: $0) })
     }
 
