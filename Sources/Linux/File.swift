@@ -17,9 +17,11 @@ public enum File {
         return try FileDescriptor(owning: number).readToEnd()
     }
 
-    /// Opens a file to write at its end; makes it when it is missing.
+    /// Opens a file to write at its end; makes it when it is missing. A pipe that nobody reads is
+    /// an error, and not waited for.
     public static func openForAppending(_ path: String) throws(Errno) -> FileDescriptor {
-        let number = unsafe linux_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
+        let flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK
+        let number = unsafe linux_open(path, flags, 0o640)
         guard number >= 0 else { throw .current }
         return FileDescriptor(owning: number)
     }
