@@ -124,12 +124,20 @@ extension FileDescriptor {
                 ? writeSome(bytes, from: position, rest, to: number)
                 // Nobody else of this process takes the room that was just seen.
                 : StandardStream.turn.withLock { _ in
-                    writePiece(bytes, from: position, min(rest, pieceByteCount), to: number)
+                    writePiece(bytes, from: position, piece(of: bytes, at: position), to: number)
                 }
             guard let written = try result.get() else { return position }
             position += written
         }
         return position
+    }
+
+    /// Whole lines where that is possible: others may write into the same pipe in between.
+    private static func piece(of bytes: [UInt8], at position: Int) -> Int {
+        guard bytes.count - position > pieceByteCount else { return bytes.count - position }
+        let piece = bytes[position..<position + pieceByteCount]
+        guard let end = piece.lastIndex(of: 10) else { return pieceByteCount }
+        return end + 1 - position
     }
 
     /// - Returns: `nil` when the bytes would have to wait.
