@@ -28,8 +28,7 @@ extension Worker where Kernel: ~Copyable {
             }
         }
         releaseHold(turn, failed: turn.value.status >= 500)
-        let persists =
-            turn.value.clientPersists && turn.value.isRequestReceived && drainDeadline == nil
+        let persists = turn.value.clientPersists && turn.value.isRequestReceived
         let used = turn.value.rawStart
         settle(turn)
 
@@ -51,7 +50,8 @@ extension Worker where Kernel: ~Copyable {
         if !client.value.input.isEmpty || client.value.ready.contains(.readable) {
             enqueue(client)
         }
-        setDeadline(client, now + plan.value.listeners[Int(client.value.listener)].idleTimeout)
+        let idle = plan.value.listeners[Int(client.value.listener)].idleTimeout
+        setDeadline(client, now + (drainDeadline == nil ? idle : drainQuiet))
     }
 
     /// Frees the exchange: what it held, its account, its lease on the configuration.

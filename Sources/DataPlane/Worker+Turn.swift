@@ -45,9 +45,12 @@ extension Worker where Kernel: ~Copyable {
         runQueued()
         runTimers()
         releaseHeldSlots()
-        if pausedListenerCount > 0 { resumeListeners() }
         reap()
+<<<<<<< HEAD
         trimBlocks()
+=======
+        if pausedListenerCount > 0 { resumeListeners() }
+>>>>>>> h-c
         if let drainDeadline { continueDraining(until: drainDeadline) }
     }
 
