@@ -46,11 +46,8 @@ extension Worker where Kernel: ~Copyable {
         runTimers()
         releaseHeldSlots()
         reap()
-<<<<<<< HEAD
         trimBlocks()
-=======
         if pausedListenerCount > 0 { resumeListeners() }
->>>>>>> h-c
         if let drainDeadline { continueDraining(until: drainDeadline) }
     }
 
