@@ -123,15 +123,17 @@ public final class ProxyProcess: Sendable {
     }
 
     /// The states of the servers as `/v1/status` names them, by address.
-    public func serverStates() -> [String: String] {
+    ///
+    /// - Parameter key: another thing than `state` that it says of each server.
+    public func serverStates(of key: String = "state") -> [String: String] {
         guard let answer = try? admin("/v1/status"),
             let json = try? JSONSerialization.jsonObject(with: Data(answer.content))
         else { return [:] }
         var states: [String: String] = [:]
         func visit(_ value: Any) {
             if let object = value as? [String: Any] {
-                if let identity = object["id"] as? String, let state = object["state"] as? String {
-                    states[identity] = state
+                if let identity = object["id"] as? String, let state = object[key] {
+                    states[identity] = "\(state)"
                 }
                 object.values.forEach(visit)
             } else if let list = value as? [Any] {
