@@ -15,10 +15,12 @@ build: ## the release build: .build/release/staithe
 demo: build ## servers, the proxy, and a server added live; Ctrl-C ends everything
 	@.build/release/staithe demo
 
-test: ## every test, against the real executable and real servers
+test: ## every test, against the real executable (as it is released) and real servers
 	@$(INSTALL) build test
+	$(SWIFT) build -c release $(FLAGS)
 	$(SWIFT) build --build-tests $(FLAGS)
-	$(SWIFT) test --skip-build --disable-xctest $(FLAGS)
+	STAITHE_BINARY="$(CURDIR)/.build/release/staithe" \
+	    $(SWIFT) test --skip-build --disable-xctest $(FLAGS)
 
 test-asan: ## the tests with the address sanitizer
 	@$(INSTALL) build test

@@ -99,6 +99,8 @@ public struct StatusAnswer: Codable, Equatable, Sendable {
     public var liveChanges: Int
     public var loops: Int
     public var connections: Int
+    /// Access log records that could not be written.
+    public var lostLogRecords: Int
     public var stopping: Bool
     public var listeners: [Listener]
     public var services: [ServiceAnswer]

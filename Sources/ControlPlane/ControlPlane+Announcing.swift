@@ -30,7 +30,7 @@ extension ControlPlane {
                 text += "\n  \(server.id)\(padding)   \(Self.standing(of: server))"
             }
             text += "\nmore servers: staithe add 3003   watch: staithe status   stop: Ctrl-C"
-            StandardStream.error.print(text)
+            sentences.print(text)
             return
         }
         for service in services {

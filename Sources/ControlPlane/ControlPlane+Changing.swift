@@ -95,7 +95,9 @@ extension ControlPlane {
         }
         if old.log != new.log {
             receipt.changed.append("log")
-            log = Logger(label: "staithe") { _ in SentenceLogHandler(new.log) }
+            log = Logger(label: "staithe") { [sentences] _ in
+                SentenceLogHandler(new.log, to: sentences)
+            }
         }
         if old.process.shutdown != new.process.shutdown { receipt.changed.append("process") }
         if old.process.workers != new.process.workers {

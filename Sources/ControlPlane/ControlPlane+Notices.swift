@@ -1,3 +1,4 @@
+import Configuration
 import DataPlane
 import Linux
 import Logging
@@ -12,19 +13,11 @@ extension ControlPlane {
         switch notice {
         case .ejected(let cell, _, let failures, let interval):
             ejected(cell, failures: failures, interval: interval)
-        case .descriptorsExhausted(let index):
-            if exhaustedLoops.isEmpty {
-                log.error(
-                    "no descriptors are left: new connections wait, open ones are served; "
-                        + "raise 'ulimit -n' or LimitNOFILE="
-                )
-            }
-            exhaustedLoops.insert(index)
-        case .descriptorsRecovered(let index):
-            exhaustedLoops.remove(index)
-            if exhaustedLoops.isEmpty {
-                log.info("descriptors are free again: connections are accepted")
-            }
+        case .acceptingPaused(let index, let cause):
+            acceptingPaused(index, cause)
+        case .acceptingResumed(let index):
+            pausedLoops.remove(index)
+            if pausedLoops.isEmpty { sayWhenCalm() }
         case .report(let index, let report):
             received(report, from: index)
         case .finished(let index, let count):
@@ -35,11 +28,54 @@ extension ControlPlane {
     /// What the access log's thread says.
     func receive(_ event: AccessLog.Event) {
         switch event {
-        case .dropped(let count):
-            log.warning("\(count) access log records were dropped: the log is written too slowly")
+        case .lost(let count):
+            log.warning("\(Self.sentence(aboutLost: count))")
         case .failed(let sentence):
             log.error("\(sentence)")
         }
+    }
+
+    // MARK: - Full
+
+    private func acceptingPaused(_ index: Int, _ cause: LoopNotice.PauseCause) {
+        pausedLoops.insert(index)
+        pauseCount += 1
+        guard !hasSaidPaused else { return }
+        hasSaidPaused = true
+        switch cause {
+        case .descriptors:
+            log.error(
+                "no descriptors are left: new connections wait, open ones are served; "
+                    + "raise 'ulimit -n' or LimitNOFILE="
+            )
+        case .bound(let id, let connections):
+            let listener = listeners.first { $0.id == id }?.configuration
+            let remedy =
+                listener?.limits.connections.map { $0 > connections } ?? true
+                ? "raise 'ulimit -n' or LimitNOFILE=" : "raise limits.connections"
+            log.error(
+                "\(connections) connections are open on listener '\(listener?.name ?? "")', "
+                    + "as many as there may be: new ones wait, open ones are served; \(remedy)"
+            )
+        }
+    }
+
+    /// Around the bound, one connection closes and the next one comes: that is one episode, not
+    /// many.
+    private func sayWhenCalm() {
+        let count = pauseCount
+        loop.after(.seconds(1)) { [unowned self] in
+            guard hasSaidPaused, pausedLoops.isEmpty, pauseCount == count else { return }
+            hasSaidPaused = false
+            log.info("connections are accepted again")
+        }
+    }
+
+    // MARK: - Lost
+
+    static func sentence(aboutLost count: Int) -> String {
+        "\(count) access log \(count == 1 ? "record was" : "records were") lost: "
+            + "the log cannot be written, or is not read fast enough"
     }
 
     // MARK: - Ejection

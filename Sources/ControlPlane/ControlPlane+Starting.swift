@@ -139,7 +139,9 @@ extension ControlPlane {
         var opened = OpenedListener(address: listener.address, sockets: [])
         do throws(Errno) {
             // SO_REUSEPORT lets two programs of one user share a port in silence.
-            if try ListeningSocket.isTaken(address) { throw Errno.addressInUse }
+            // Our own loops may be about to close a listener that comes back now.
+            let isReturning = retiredListeners.contains { $0.address == listener.address }
+            if !isReturning, try ListeningSocket.isTaken(address) { throw Errno.addressInUse }
             for _ in 0..<loopCount {
                 opened.sockets.append(
                     try ListeningSocket.open(address, backlog: Self.backlog).release())
@@ -187,7 +189,10 @@ extension ControlPlane {
         try accessLog.start()
         watchFile()
         loop.every(.seconds(1)) { [unowned self] in sample() }
-        loop.every(.milliseconds(250)) { [unowned self] in warm() }
+        loop.every(.milliseconds(250)) { [unowned self] in
+            warm()
+            sentences.flush()
+        }
         log.info(
             "\(loopCount) loop\(loopCount == 1 ? "" : "s"), "
                 + "at most \(connectionCapacity) connections"

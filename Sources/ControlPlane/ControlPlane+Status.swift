@@ -26,7 +26,8 @@ extension ControlPlane {
             generation: "g\(generation)", started: WallTime.text(startedAt),
             uptimeSeconds: Int((Clock.monotonic() - startInstant).seconds), file: path,
             fileProblem: problem, liveChanges: live.count, loops: loopCount,
-            connections: answers.reduce(0) { $0 + $1.connections }, stopping: isStopping,
+            connections: answers.reduce(0) { $0 + $1.connections },
+            lostLogRecords: accessLog.lostCount, stopping: isStopping,
             listeners: answers, services: services.map { answer(about: $0) })
     }
 
@@ -82,9 +83,11 @@ extension ControlPlane {
     private func state(of server: ServerEntry) -> String {
         if server.isLeaving || server.operatorState == .drain { return "draining" }
         if server.operatorState == .maintenance { return "maintenance" }
-        if isEjected(server) { return "ejected" }
+        let isChecked = server.service.configuration.health.isEnabled
+        // Down is worse than ejected, and stays when the ejection is over.
+        if isEjected(server), !(isChecked && server.health.standing == .down) { return "ejected" }
         if server.isUp, server.isWarming { return "warming" }
-        guard server.service.configuration.health.isEnabled else { return "up" }
+        guard isChecked else { return "up" }
         return switch server.health.standing {
         case .checking: "checking"
         case .up: "up"

@@ -58,7 +58,9 @@ extension ControlPlane {
 
     /// After the loop: leaves nothing behind.
     func end() {
-        accessLog.flush()
+        let lostCount = accessLog.flush()
+        if lostCount > 0 { log.warning("\(Self.sentence(aboutLost: lostCount))") }
         adminServer?.close()
+        for _ in 0..<100 where !sentences.flush() { ThisProcess.sleep(.milliseconds(10)) }
     }
 }

@@ -16,6 +16,7 @@ public final class ControlPlane {
     let loop: ControlLoop
     let options: ControlOptions
     var log: Logger
+    let sentences: SentenceOutput
 
     // What is shared with the loops.
     let cells: ServerCells
@@ -62,7 +63,10 @@ public final class ControlPlane {
     var receivedReportCounts: [Int]
     var reports: [LoopReport?]
     var barriers: [(reportCount: Int, action: () -> Void)] = []
-    var exhaustedLoops: Set<Int> = []
+    /// Loops that do not accept.
+    var pausedLoops: Set<Int> = []
+    var pauseCount = 0
+    var hasSaidPaused = false
 
     // Starting and stopping.
     let startedAt: Int64
@@ -93,7 +97,11 @@ public final class ControlPlane {
         self.options = options
         file = configuration
         loop = try ControlLoop()
-        log = Logger(label: "staithe") { _ in SentenceLogHandler(configuration.log) }
+        let sentences = SentenceOutput()
+        self.sentences = sentences
+        log = Logger(label: "staithe") { _ in
+            SentenceLogHandler(configuration.log, to: sentences)
+        }
         cells = ServerCells(zeroed: serverCapacity)
         listenerCells = ListenerCells(zeroed: listenerCapacity)
         var mailboxes: [LoopMailbox] = []

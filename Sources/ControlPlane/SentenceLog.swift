@@ -2,7 +2,62 @@ import Configuration
 import Linux
 import Logging
 import Memory
+import Synchronization
 import Telemetry
+
+/// Standard error, for sentences. Nobody waits for whoever reads it: what it does not take is
+/// kept, up to a bound, for when it does.
+final class SentenceOutput: Sendable {
+    private struct State {
+        var waiting: [UInt8] = []
+        var lostCount = 0
+    }
+
+    private static let byteBound = 64 << 10
+    private let state = Mutex(State())
+
+    func print(_ line: String) {
+        state.withLock { state in
+            let bytes = Array((line + "\n").utf8)
+            if state.waiting.isEmpty || state.waiting.count + bytes.count <= Self.byteBound {
+                state.waiting += bytes
+            } else {
+                state.lostCount += 1
+            }
+            Self.write(&state)
+        }
+    }
+
+    /// Writes what waits.
+    ///
+    /// - Returns: whether nothing waits any more.
+    @discardableResult
+    func flush() -> Bool {
+        state.withLock { state in
+            Self.write(&state)
+            return state.waiting.isEmpty
+        }
+    }
+
+    /// How many sentences had no place, once they can be told.
+    fileprivate func takeLostCount() -> Int {
+        state.withLock { state in
+            guard state.waiting.isEmpty else { return 0 }
+            defer { state.lostCount = 0 }
+            return state.lostCount
+        }
+    }
+
+    private static func write(_ state: inout State) {
+        guard !state.waiting.isEmpty else { return }
+        do throws(Errno) {
+            state.waiting.removeFirst(try StandardStream.error.writeAvailable(state.waiting))
+        } catch {
+            // Nobody can be told.
+            state.waiting = []
+        }
+    }
+}
 
 /// Writes each event as one sentence on standard error: as text on a terminal, as JSON
 /// otherwise.
@@ -10,8 +65,10 @@ struct SentenceLogHandler: LogHandler {
     var logLevel = Logger.Level.info
     var metadata: Logger.Metadata = [:]
     private let isJSON: Bool
+    private let output: SentenceOutput
 
-    init(_ configuration: LogConfiguration) {
+    init(_ configuration: LogConfiguration, to output: SentenceOutput) {
+        self.output = output
         logLevel = configuration.level.loggerLevel
         isJSON =
             switch configuration.format {
@@ -27,12 +84,21 @@ struct SentenceLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        let message = event.message.description
-        let line =
-            isJSON
-            ? Self.json(event.level, message, event.metadata ?? [:], at: Clock.wall())
-            : Self.text(event.level, message, at: Clock.wall())
-        StandardStream.error.print(line)
+        output.flush()
+        let lostCount = output.takeLostCount()
+        if lostCount > 0 {
+            output.print(
+                line(.warning, "\(lostCount) sentences were lost: standard error was not read"))
+        }
+        output.print(line(event.level, event.message.description, event.metadata ?? [:]))
+    }
+
+    private func line(
+        _ level: Logger.Level, _ message: String, _ facts: Logger.Metadata = [:]
+    ) -> String {
+        isJSON
+            ? Self.json(level, message, facts, at: Clock.wall())
+            : Self.text(level, message, at: Clock.wall())
     }
 
     /// `18:08:50 warn  127.0.0.1:3002 down: check failed 3 times, last server_refused`

@@ -22,9 +22,18 @@ public enum LoopMessage: Sendable {
 
 /// What a loop tells the control plane.
 public enum LoopNotice: Sendable {
+    /// Why a loop does not accept.
+    public enum PauseCause: Sendable {
+        case descriptors
+        /// As many connections are open as there may be.
+        case bound(listener: Int, connections: Int)
+    }
+
     case ejected(cell: Int, service: Int, failures: Int, interval: Interval)
-    case descriptorsExhausted(loop: Int)
-    case descriptorsRecovered(loop: Int)
+    /// New connections wait in the queue of the kernel.
+    case acceptingPaused(loop: Int, PauseCause)
+    /// Nobody waits there any more.
+    case acceptingResumed(loop: Int)
     case report(loop: Int, LoopReport)
     /// Nothing is left to do after a drain.
     case finished(loop: Int, cutCount: Int)

@@ -246,7 +246,7 @@ struct ServiceState: ~Copyable {
     /// Sets what the next pick sees.
     mutating func prepare(now: LoopInstant, tried: [8 of AttemptNote], triedCount: Int) {
         roster.now = now
-        roster.tried = tried
+        if triedCount > 0 { roster.tried = tried }
         roster.triedCount = triedCount
         roster.ignoresHealth = false
         roster.ignoresLimit = false

@@ -9,7 +9,9 @@ extension Worker where Kernel: ~Copyable {
     /// The most connections that are accepted in one turn: what is left over is reported again.
     private var acceptBudget: Int { 64 }
 
-    mutating func accept(_ listener: Place<ListenerState>) {
+    /// - Returns: whether there may be more to accept.
+    @discardableResult
+    mutating func accept(_ listener: Place<ListenerState>) -> Bool {
         let id = listener.value.id
         let limit = plan.value.listeners[id].connectionLimit
         for _ in 0..<acceptBudget {
@@ -18,28 +20,35 @@ extension Worker where Kernel: ~Copyable {
                 || listenerCells[id].connections.load(ordering: .relaxed) >= bound
             {
                 pause(listener)
-                return
+                say(.bound(listener: id, connections: bound))
+                return false
             }
             switch kernel.accept(listener.value.socket) {
             case .none:
-                return
+                // Nobody waits any more.
+                if hasSaidPaused {
+                    hasSaidPaused = false
+                    control.post(.acceptingResumed(loop: loop))
+                }
+                return false
             case .failed(let error):
-                // Keeps serving what it has; tried again when a connection has closed, or
-                // after a tenth of a second.
+                // Keeps serving what it has. The socket stays readable: without the rest, the
+                // loop would spin.
                 pause(listener)
-                if error.isExhaustion, !hasSaidExhausted {
-                    hasSaidExhausted = true
-                    control.post(.descriptorsExhausted(loop: loop))
-                }
-                return
+                listener.value.restsUntil = now + .milliseconds(100)
+                if error.isExhaustion { say(.descriptors) }
+                return false
             case .connection(let socket, let peer):
-                if hasSaidExhausted {
-                    hasSaidExhausted = false
-                    control.post(.descriptorsRecovered(loop: loop))
-                }
                 admit(socket, from: peer, listener: id)
             }
         }
+        return true
+    }
+
+    private mutating func say(_ cause: LoopNotice.PauseCause) {
+        guard !hasSaidPaused else { return }
+        hasSaidPaused = true
+        control.post(.acceptingPaused(loop: loop, cause))
     }
 
     private mutating func admit(
@@ -76,9 +85,9 @@ extension Worker where Kernel: ~Copyable {
 
     mutating func resumeListeners() {
         for index in 0..<listeners.usedSlotCount {
-            guard let listener = listeners.place(at: index), listener.value.isPaused else {
-                continue
-            }
+            guard let listener = listeners.place(at: index), listener.value.isPaused,
+                now >= listener.value.restsUntil
+            else { continue }
             let id = listener.value.id
             let limit = min(
                 plan.value.listeners[id].connectionLimit, connectionCapacity)
@@ -113,7 +122,8 @@ extension Worker where Kernel: ~Copyable {
     /// closes the listening socket.
     mutating func stopListening(_ id: Int) {
         guard let listener = listeners.place(of: listenerTokens[id]) else { return }
-        accept(listener)
+        ListeningSocket.stopQueueing(listener.value.socket)
+        while accept(listener) {}
         if listener.value.isPaused {
             pausedListenerCount -= 1
         } else {

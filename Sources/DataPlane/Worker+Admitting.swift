@@ -214,11 +214,11 @@ extension Worker where Kernel: ~Copyable {
             }
         }
         turn.value.mustConnectAnew = false
-        guard !servers.isFull else {
+        guard !servers.isFull || closeSomeIdle() else {
             attemptFailed(turn, .queueFull, nothingSent: true)
             return
         }
-        switch kernel.connect(to: member.address) {
+        switch openConnection(to: member.address) {
         case .failed(let error):
             attemptFailed(turn, connectReason(error), nothingSent: true)
         case .started(let socket):
@@ -238,6 +238,17 @@ extension Worker where Kernel: ~Copyable {
             // On the loopback, and wherever the handshake is quick, this succeeds at once;
             // elsewhere it answers wouldBlock and the edge comes.
             sendRequest(turn)
+        }
+    }
+
+    /// Begins a connection; when descriptors have run out, in the place of an idle one.
+    private mutating func openConnection(to address: SocketAddress) -> Connecting {
+        switch kernel.connect(to: address) {
+        case .started(let socket):
+            return .started(socket)
+        case .failed(let error):
+            guard error.isExhaustion, closeSomeIdle() else { return .failed(error) }
+            return kernel.connect(to: address)
         }
     }
 
@@ -407,14 +418,17 @@ extension Worker where Kernel: ~Copyable {
         }
         pools[cell].freshest = server.token.slot
         pools[cell].idleCount += 1
-        server.value.deadline = now + limits.idle
+        // What exceeds the limit is closed when nobody has wanted it for a while, not at once:
+        // under a wave of requests it is wanted in the next turn, and a new connection costs
+        // more than the request it carries (measured with 2,000 clients: 72 of 100 requests
+        // opened one).
+        let isSurplus = Int(pools[cell].idleCount) > limits.idlePerServer
+        server.value.deadline = now + (isSurplus ? min(limits.idle, surplusIdle) : limits.idle)
         wheel.ensure(timer(of: server), by: server.value.deadline)
-        if Int(pools[cell].idleCount) > limits.idlePerServer,
-            let oldest = servers.place(at: Int(pools[cell].oldest))
-        {
-            closeIdle(oldest)
-        }
     }
+
+    /// How long a connection beyond `idle_per_server` waits for another request.
+    private var surplusIdle: Interval { .seconds(1) }
 
     private mutating func unlink(_ server: Server) {
         let cell = Int(server.value.cell)
@@ -438,6 +452,22 @@ extension Worker where Kernel: ~Copyable {
     mutating func closeIdle(_ server: Server) {
         unlink(server)
         retire(server)
+    }
+
+    /// Closes an idle connection, whosever it is, at once and not with the turn: its place and
+    /// its descriptor are wanted now. Events that still name it find its token retired.
+    ///
+    /// - Returns: `false` when there is none. O(servers), off the common path.
+    private mutating func closeSomeIdle() -> Bool {
+        for cell in 0..<DataPlane.serverCapacity where pools[cell].idleCount > 0 {
+            guard let server = servers.place(at: Int(pools[cell].oldest)) else { continue }
+            unlink(server)
+            wheel.cancel(timer(of: server))
+            let closed = servers.remove(server)
+            discard(closed)
+            return true
+        }
+        return false
     }
 
     mutating func closeIdle(cell: Int) {

@@ -46,9 +46,15 @@ extension Worker where Kernel: ~Copyable {
         let plan = turn.value.plan
         let route = Int(turn.value.route)
 
-        append(bytes, head.methodRange)
-        scratch.value.append(UInt8(ascii: " "))
-        appendTarget(bytes, head, stripping: plan.value.routePlans[route].stripByteCount)
+        let stripped = plan.value.routePlans[route].stripByteCount
+        if stripped == 0, head.form == .origin {
+            // As it came, but for the version.
+            append(bytes, from: head.methodRange.lower, to: head.pathAndQuery.upper)
+        } else {
+            append(bytes, head.methodRange)
+            scratch.value.append(UInt8(ascii: " "))
+            appendTarget(bytes, head, stripping: stripped)
+        }
         scratch.value.append(" HTTP/1.1\r\nHost: ")
         appendHost(bytes, turn)
         scratch.value.append("\r\n")
@@ -140,9 +146,7 @@ extension Worker where Kernel: ~Copyable {
     }
 
     private mutating func appendVia(_ head: RequestHead) {
-        scratch.value.append("Via: 1.")
-        scratch.value.append(head.minorVersion &+ 0x30)
-        scratch.value.append(" ")
+        scratch.value.append(head.minorVersion == 0 ? "Via: 1.0 " : "Via: 1.1 ")
         scratch.value.append(pseudonym.value.bytes)
         scratch.value.append("\r\n")
     }
@@ -160,17 +164,13 @@ extension Worker where Kernel: ~Copyable {
             if isTrusted { appendValues(of: .xForwardedFor, bytes, separated: true) }
             AddressText.append(
                 high: client.value.peer.high, low: client.value.peer.low, to: &scratch.value)
-            scratch.value.append("\r\nX-Forwarded-Proto: ")
-            if !(isTrusted && appendValues(of: .xForwardedProto, bytes, separated: false)) {
-                scratch.value.append("http")
-            }
-            scratch.value.append("\r\n")
-            let hasHost = isTrusted && fields.first(.xForwardedHost) != nil
-            if hasHost || !turn.value.head.authority.isEmpty {
-                scratch.value.append("X-Forwarded-Host: ")
-                if !(hasHost && appendValues(of: .xForwardedHost, bytes, separated: false)) {
-                    append(bytes, turn.value.head.authority)
-                }
+            if isTrusted {
+                appendTrustedForwarding(bytes, turn)
+            } else if turn.value.head.authority.isEmpty {
+                scratch.value.append("\r\nX-Forwarded-Proto: http\r\n")
+            } else {
+                scratch.value.append("\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ")
+                append(bytes, turn.value.head.authority)
                 scratch.value.append("\r\n")
             }
         }
@@ -190,6 +190,22 @@ extension Worker where Kernel: ~Copyable {
             }
             scratch.value.append(";proto=http\r\n")
         }
+    }
+
+    /// What a trusted proxy says of its client goes on as it is.
+    private mutating func appendTrustedForwarding(_ bytes: RawSpan, _ turn: Turn) {
+        scratch.value.append("\r\nX-Forwarded-Proto: ")
+        if !appendValues(of: .xForwardedProto, bytes, separated: false) {
+            scratch.value.append("http")
+        }
+        scratch.value.append("\r\n")
+        let hasHost = fields.first(.xForwardedHost) != nil
+        guard hasHost || !turn.value.head.authority.isEmpty else { return }
+        scratch.value.append("X-Forwarded-Host: ")
+        if !(hasHost && appendValues(of: .xForwardedHost, bytes, separated: false)) {
+            append(bytes, turn.value.head.authority)
+        }
+        scratch.value.append("\r\n")
     }
 
     /// Appends the values of all lines of one name.
@@ -250,16 +266,20 @@ extension Worker where Kernel: ~Copyable {
         let route = Int(turn.value.route)
         let isInterim = head.status < 200
 
-        scratch.value.append("HTTP/1.1 ")
-        scratch.value.append(decimal: UInt64(head.status))
-        scratch.value.append(" ")
-        append(bytes, head.reasonRange)
-        scratch.value.append("\r\n")
+        // A status line of our version, with the space before the reason, goes on as it is.
+        var runStart = 0
+        if head.minorVersion != 1 || head.reasonRange.lower != 13 {
+            scratch.value.append("HTTP/1.1 ")
+            scratch.value.append(decimal: UInt64(head.status))
+            scratch.value.append(" ")
+            append(bytes, head.reasonRange)
+            scratch.value.append("\r\n")
+            runStart = head.fieldsStart
+        }
 
         let replaced = plan.value.listeners[listener].replacedResponseFields
         let edits = plan.value.routePlans[route].responseEdits
         let dropsLength = turn.value.responseRewrite == .addChunks
-        var runStart = head.fieldsStart
         for index in 0..<fields.count {
             let line = fields[index]
             let isDropped =

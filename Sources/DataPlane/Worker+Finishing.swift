@@ -28,8 +28,7 @@ extension Worker where Kernel: ~Copyable {
             }
         }
         releaseHold(turn, failed: turn.value.status >= 500)
-        let persists =
-            turn.value.clientPersists && turn.value.isRequestReceived && drainDeadline == nil
+        let persists = turn.value.clientPersists && turn.value.isRequestReceived
         let used = turn.value.rawStart
         settle(turn)
 
@@ -51,7 +50,8 @@ extension Worker where Kernel: ~Copyable {
         if !client.value.input.isEmpty || client.value.ready.contains(.readable) {
             enqueue(client)
         }
-        setDeadline(client, now + plan.value.listeners[Int(client.value.listener)].idleTimeout)
+        let idle = plan.value.listeners[Int(client.value.listener)].idleTimeout
+        setDeadline(client, now + (drainDeadline == nil ? idle : drainQuiet))
     }
 
     /// Frees the exchange: what it held, its account, its lease on the configuration.
@@ -179,11 +179,15 @@ extension Worker where Kernel: ~Copyable {
     }
 
     /// Whether a request that a server may have seen can be sent again.
-    private func mayRepeat(_ turn: Turn) -> Bool {
+    func mayRepeat(_ turn: Turn) -> Bool {
         let route = Int(turn.value.route)
-        return turn.value.canReplay
-            && (turn.value.head.method.isIdempotent
-                || turn.value.plan.value.routePlans[route].retriesAllMethods)
+        return turn.value.canReplay && isRepeatable(turn, route)
+    }
+
+    /// Whether repeating the request does no harm (RFC 9110 §9.2.2), or is allowed all the same.
+    private func isRepeatable(_ turn: Turn, _ route: Int) -> Bool {
+        turn.value.head.method.isIdempotent
+            || turn.value.plan.value.routePlans[route].retriesAllMethods
     }
 
     private mutating func mayRetry(_ turn: Turn, _ reason: Reason, isUnsent: Bool) -> Bool {
@@ -203,7 +207,7 @@ extension Worker where Kernel: ~Copyable {
         if !isUnsent {
             guard mayRepeat(turn) else {
                 turn.value.whyNoRetry =
-                    turn.value.canReplay ? .methodNotIdempotent : .bodyTooLargeToReplay
+                    isRepeatable(turn, route) ? .bodyTooLargeToReplay : .methodNotIdempotent
                 return false
             }
         }

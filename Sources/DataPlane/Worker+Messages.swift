@@ -93,13 +93,15 @@ extension Worker where Kernel: ~Copyable {
         }
         for index in 0..<clients.usedSlotCount {
             guard let client = clients.place(at: index) else { continue }
-            // A connection between two requests may be closed at any time (RFC 9112 §9.3);
-            // one that has begun to speak is heard to the end.
             if client.value.phase == .idle, client.value.input.isEmpty,
                 !client.value.ready.contains(.readable)
             {
-                close(client)
-            } else if let turn = client.value.exchange {
+                closeWhenQuiet(client)
+            } else if let turn = client.value.exchange, !turn.value.hasAnswered,
+                turn.value.stage != .answering
+            {
+                // A head that has gone out without a word of closing is a promise: that client
+                // hears of it with its next answer.
                 turn.value.clientPersists = false
             }
         }
@@ -107,6 +109,26 @@ extension Worker where Kernel: ~Copyable {
             closeIdle(cell: cell)
         }
     }
+
+    /// A connection between two requests may be closed at any time (RFC 9112 §9.3), but its
+    /// client may be sending the next one right now, and would lose it. So one that was in use
+    /// a moment ago has another moment: to be told with its next answer, or to fall silent.
+    private mutating func closeWhenQuiet(_ client: Client) {
+        let listener = Int(client.value.listener)
+        let patience =
+            client.value.requestCount == 0
+            ? plan.value.listeners[listener].headerTimeout
+            : plan.value.listeners[listener].idleTimeout
+        // What is left of its patience tells how long it has been silent.
+        if client.value.deadline + drainQuiet > now + patience {
+            setDeadline(client, min(client.value.deadline, now + drainQuiet))
+        } else {
+            close(client)
+        }
+    }
+
+    /// How long a connection must have been silent before a drain closes it.
+    var drainQuiet: Interval { .seconds(1) }
 
     mutating func continueDraining(until deadline: LoopInstant) {
         if clients.count > 0, now >= deadline {

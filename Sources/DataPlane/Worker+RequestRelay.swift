@@ -302,6 +302,7 @@ extension Worker where Kernel: ~Copyable {
             isWorthIt = client.value.input.room < BufferPool.smallByteCount / 2
         }
         if !isLarge, isWorthIt {
+            if mayForget(turn) { dropSentContent(turn) }
             let shift = client.value.input.start
             if growInput(client) {
                 turn.value.headStart -= shift
@@ -313,23 +314,41 @@ extension Worker where Kernel: ~Copyable {
         if turn.value.canReplay, client.value.input.room >= 1024 { return true }
         // All that is valid has been sent: only the head, and raw bytes that cannot be
         // decoded yet, are still needed.
-        if !turn.value.canReplay || client.value.input.room == 0 {
-            turn.value.canReplay = false
-            let rawCount = client.value.input.end - turn.value.rawStart
-            let start = turn.value.contentStart
-            client.value.input.copy(from: turn.value.rawStart, to: start, count: rawCount)
-            client.value.input.setBounds(
-                start: client.value.input.start, end: start + rawCount)
-            turn.value.validEnd = start
-            turn.value.sentEnd = start
-            turn.value.rawStart = start
-        }
+        if !turn.value.canReplay || client.value.input.room == 0 { dropSentContent(turn) }
         guard client.value.input.room > 0 else {
             turn.value.rule = "chunk-too-large"
             requestBroken(turn, .badRequest)
             return false
         }
         return true
+    }
+
+    /// Whether content that has been sent will not be sent again: the request must not be
+    /// repeated, or there is too much of it to be kept.
+    private func mayForget(_ turn: Turn) -> Bool {
+        guard turn.value.sentEnd == turn.value.validEnd,
+            turn.value.server?.value.hasSentAnything == true
+        else { return false }
+        if !mayRepeat(turn) { return true }
+        guard case .contentLength = turn.value.head.framing else { return false }
+        let known = turn.value.validEnd - turn.value.contentStart
+        let route = Int(turn.value.route)
+        return turn.value.requestRemaining + UInt64(known)
+            > UInt64(turn.value.plan.value.routePlans[route].replayBytes)
+    }
+
+    /// Makes room by forgetting content that has been sent, and with it the right to a second
+    /// attempt; what cannot be decoded yet moves up behind the head.
+    private mutating func dropSentContent(_ turn: Turn) {
+        let client = turn.value.client
+        turn.value.canReplay = false
+        let rawCount = client.value.input.end - turn.value.rawStart
+        let start = turn.value.contentStart
+        client.value.input.copy(from: turn.value.rawStart, to: start, count: rawCount)
+        client.value.input.setBounds(start: client.value.input.start, end: start + rawCount)
+        turn.value.validEnd = start
+        turn.value.sentEnd = start
+        turn.value.rawStart = start
     }
 
     /// Moves content from socket to socket through a pipe.

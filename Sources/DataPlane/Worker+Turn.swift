@@ -45,8 +45,9 @@ extension Worker where Kernel: ~Copyable {
         runQueued()
         runTimers()
         releaseHeldSlots()
-        if pausedListenerCount > 0 { resumeListeners() }
         reap()
+        trimBlocks()
+        if pausedListenerCount > 0 { resumeListeners() }
         if let drainDeadline { continueDraining(until: drainDeadline) }
     }
 
@@ -56,8 +57,23 @@ extension Worker where Kernel: ~Copyable {
         if held.next != .never { wait = min(wait, held.next - now) }
         // Another loop may have closed the connection that makes room here.
         if pausedListenerCount > 0 { wait = min(wait, .milliseconds(100)) }
+        if trimAt != .never { wait = min(wait, max(trimAt - now, .milliseconds(1))) }
         if let drainDeadline { wait = min(wait, max(drainDeadline - now, .milliseconds(1))) }
         return wait == .forever ? nil : wait
+    }
+
+    /// Gives back, a second later, the blocks that a burst has left behind.
+    private mutating func trimBlocks() {
+        guard blocks.hasSurplus else {
+            trimAt = .never
+            return
+        }
+        if trimAt == .never {
+            trimAt = now + .seconds(1)
+        } else if trimAt <= now {
+            blocks.trim()
+            trimAt = now + .seconds(1)
+        }
     }
 
     private mutating func dispatch(_ key: UInt64, _ readiness: Readiness) {
@@ -155,7 +171,7 @@ extension Worker where Kernel: ~Copyable {
         kernel.close(client.socket)
     }
 
-    private mutating func discard(_ server: consuming Upstream) {
+    mutating func discard(_ server: consuming Upstream) {
         blocks.recycle(server.input)
         blocks.recycle(server.output)
         kernel.close(server.socket)

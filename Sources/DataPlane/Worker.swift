@@ -106,9 +106,11 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     var waitingCount = 0
     /// Services with a bound on requests per server.
     var limitedServiceCount = 0
-    var hasSaidExhausted = false
+    var hasSaidPaused = false
 
     var blocks: BufferPool
+    /// When surplus blocks are looked at.
+    var trimAt = LoopInstant.never
     var pipes: PipePool
     var wheel: TimerWheel
     var runQueue: TokenQueue
@@ -197,6 +199,8 @@ struct ListenerState: ~Copyable {
     let socket: FileDescriptor
     let id: Int
     var isPaused = false
+    /// After accept has failed.
+    var restsUntil = LoopInstant.zero
 
     init(socket: consuming FileDescriptor, id: Int) {
         self.socket = socket

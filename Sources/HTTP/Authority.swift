@@ -75,6 +75,11 @@ public struct Authority: Sendable, BitwiseCopyable, Equatable {
                 isAfterDot = false
             }
             cursor &+= 1
+            // Digits come in numbers.
+            while cursor < range.upper, Bytewise.isDigit(bytes.byte(cursor)) {
+                isAfterDot = false
+                cursor &+= 1
+            }
         }
         return min(cursor, range.upper)
     }

@@ -7,9 +7,13 @@ extension RawSpan {
     ///
     /// A zero stops every scan here, so a scan needs no separate loop for the last bytes: it
     /// stops at the end, and the caller sees that the offset is the end.
+    @inline(__always)
     public func wordOrZeros(_ offset: Int) -> UInt64 {
+        byteCount &- offset >= 8 ? word(offset) : lastWord(offset)
+    }
+
+    private func lastWord(_ offset: Int) -> UInt64 {
         let left = byteCount &- offset
-        if left >= 8 { return word(offset) }
         if left <= 0 { return 0 }
         if byteCount >= 8 { return word(byteCount &- 8) &>> UInt64((8 &- left) &* 8) }
         var word: UInt64 = 0

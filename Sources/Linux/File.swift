@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 public import Timing
 
 /// Files, for the calm side: configuration, sockets' directories, logs.
@@ -16,9 +17,11 @@ public enum File {
         return try FileDescriptor(owning: number).readToEnd()
     }
 
-    /// Opens a file to write at its end; makes it when it is missing.
+    /// Opens a file to write at its end; makes it when it is missing. A pipe that nobody reads is
+    /// an error, and not waited for.
     public static func openForAppending(_ path: String) throws(Errno) -> FileDescriptor {
-        let number = unsafe linux_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
+        let flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK
+        let number = unsafe linux_open(path, flags, 0o640)
         guard number >= 0 else { throw .current }
         return FileDescriptor(owning: number)
     }
@@ -74,6 +77,13 @@ extension FileDescriptor {
         try Self.write(bytes, to: number)
     }
 
+    /// Writes what can be written without waiting for whoever reads it.
+    ///
+    /// - Returns: how many bytes; fewer than there are when the rest would have to wait.
+    public borrowing func writeAvailable(_ bytes: [UInt8]) throws(Errno) -> Int {
+        try Self.writeAvailable(bytes, to: number)
+    }
+
     /// Reads what is there, at least one byte; `nil` at the end. Waits when the descriptor does.
     public borrowing func readSome() throws(Errno) -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
@@ -95,6 +105,63 @@ extension FileDescriptor {
             guard content.count <= File.byteBound else { throw Errno(code: EFBIG) }
         }
         return content
+    }
+
+    /// A pipe that is writable takes this much without waiting (PIPE_BUF); terminals and sockets
+    /// do, too.
+    private static let pieceByteCount = 4096
+
+    fileprivate static func writeAvailable(
+        _ bytes: [UInt8], to number: CInt
+    ) throws(Errno) -> Int {
+        // The descriptor may be shared with other processes, so it is not made non-blocking.
+        let isFile = isRegularFile(number)
+        var position = 0
+        while position < bytes.count {
+            let rest = bytes.count - position
+            let result =
+                isFile
+                ? writeSome(bytes, from: position, rest, to: number)
+                // Nobody else of this process takes the room that was just seen.
+                : StandardStream.turn.withLock { _ in
+                    writePiece(bytes, from: position, piece(of: bytes, at: position), to: number)
+                }
+            guard let written = try result.get() else { return position }
+            position += written
+        }
+        return position
+    }
+
+    /// Whole lines where that is possible: others may write into the same pipe in between.
+    private static func piece(of bytes: [UInt8], at position: Int) -> Int {
+        guard bytes.count - position > pieceByteCount else { return bytes.count - position }
+        let piece = bytes[position..<position + pieceByteCount]
+        guard let end = piece.lastIndex(of: 10) else { return pieceByteCount }
+        return end + 1 - position
+    }
+
+    /// - Returns: `nil` when the bytes would have to wait.
+    private static func writePiece(
+        _ bytes: [UInt8], from position: Int, _ count: Int, to number: CInt
+    ) -> Result<Int?, Errno> {
+        var entry = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
+        guard unsafe poll(&entry, 1, 0) > 0 else { return .success(nil) }
+        return writeSome(bytes, from: position, count, to: number)
+    }
+
+    private static func writeSome(
+        _ bytes: [UInt8], from position: Int, _ count: Int, to number: CInt
+    ) -> Result<Int?, Errno> {
+        let written = unsafe bytes.withUnsafeBytes { buffer in
+            unsafe Glibc.write(number, buffer.baseAddress! + position, count)
+        }
+        if written >= 0 { return .success(written) }
+        return errno == EAGAIN || errno == EINTR ? .success(nil) : .failure(.current)
+    }
+
+    private static func isRegularFile(_ number: CInt) -> Bool {
+        var facts = stat()
+        return unsafe fstat(number, &facts) == 0 && facts.st_mode & S_IFMT == S_IFREG
     }
 
     fileprivate static func write(_ bytes: [UInt8], to number: CInt) throws(Errno) {
@@ -122,9 +189,17 @@ public enum StandardStream: CInt, Sendable {
     case output = 1
     case error = 2
 
+    /// Of those who write without waiting.
+    fileprivate static let turn = Mutex(())
+
     /// Writes everything.
     public func write(_ bytes: [UInt8]) throws(Errno) {
         try FileDescriptor.write(bytes, to: rawValue)
+    }
+
+    /// Writes what can be written without waiting; see ``FileDescriptor/writeAvailable(_:)``.
+    public func writeAvailable(_ bytes: [UInt8]) throws(Errno) -> Int {
+        try FileDescriptor.writeAvailable(bytes, to: rawValue)
     }
 
     /// For messages to people, whom nobody can tell when this fails.

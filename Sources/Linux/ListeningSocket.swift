@@ -31,6 +31,12 @@ public enum ListeningSocket {
         return descriptor
     }
 
+    /// Lets nobody new into the queue, so that it can be emptied and the socket closed without a
+    /// reset for who connected in between. Without effect where the kernel refuses filters.
+    public static func stopQueueing(_ socket: borrowing FileDescriptor) {
+        _ = linux_stop_queueing(socket.number)
+    }
+
     /// Whether somebody else already listens on `address`.
     ///
     /// `SO_REUSEPORT` lets two processes of one user share a port in silence; a socket bound

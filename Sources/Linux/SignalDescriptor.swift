@@ -12,14 +12,29 @@ public enum Signal: Sendable, Equatable, BitwiseCopyable {
     /// SIGCHLD: as process 1, orphans become ours.
     case childEnded
 
-    fileprivate static let all: [(Signal, CInt)] = [
+    fileprivate static let numbers: [(Signal, CInt)] = [
         (.hangUp, SIGHUP), (.interrupt, SIGINT), (.terminate, SIGTERM), (.reopen, SIGUSR1),
         (.childEnded, SIGCHLD),
     ]
 
+    /// Makes signals wait for a ``SignalDescriptor``, in this thread and those that it starts
+    /// from now on. A thread that was started before would still be killed by them.
+    public static func hold() throws(Errno) {
+        var set = all()
+        let status = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+        guard status == 0 else { throw Errno(code: status) }
+    }
+
+    fileprivate static func all() -> sigset_t {
+        var set = sigset_t()
+        unsafe sigemptyset(&set)
+        for (_, number) in numbers { unsafe sigaddset(&set, number) }
+        return set
+    }
+
     /// Sends the signal to a process.
     public func send(to process: Int32) throws(Errno) {
-        guard let number = Self.all.first(where: { $0.0 == self })?.1 else { return }
+        guard let number = Self.numbers.first(where: { $0.0 == self })?.1 else { return }
         guard kill(process, number) == 0 else { throw .current }
     }
 
@@ -38,11 +53,8 @@ public struct SignalDescriptor: ~Copyable, Sendable {
     public let descriptor: FileDescriptor
 
     public init() throws(Errno) {
-        var set = sigset_t()
-        unsafe sigemptyset(&set)
-        for (_, number) in Signal.all { unsafe sigaddset(&set, number) }
-        let status = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
-        guard status == 0 else { throw Errno(code: status) }
+        try Signal.hold()
+        var set = Signal.all()
         let number = unsafe signalfd(-1, &set, CInt(SFD_CLOEXEC) | CInt(SFD_NONBLOCK))
         guard number >= 0 else { throw .current }
         descriptor = FileDescriptor(owning: number)
@@ -56,7 +68,7 @@ public struct SignalDescriptor: ~Copyable, Sendable {
             let count = unsafe read(descriptor.number, &info, size)
             guard count == size else { return nil }
             let number = CInt(bitPattern: info.ssi_signo)
-            if let signal = Signal.all.first(where: { $0.1 == number })?.0 { return signal }
+            if let signal = Signal.numbers.first(where: { $0.1 == number })?.0 { return signal }
         }
     }
 }

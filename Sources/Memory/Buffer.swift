@@ -160,28 +160,72 @@ import Glibc
 
     /// Appends `number` in decimal digits, 20 bytes at most.
     public mutating func append(decimal number: UInt64) {
-        var divisor: UInt64 = 1
-        while number / divisor >= 10 { divisor &*= 10 }
+        if number &- 100 < 900, room >= 3 {
+            // A status code, nearly always.
+            let value = UInt32(truncatingIfNeeded: number)
+            let target = unsafe base! + Int(last)
+            unsafe target.storeBytes(
+                of: UInt8(truncatingIfNeeded: value / 100 &+ 0x30), as: UInt8.self)
+            unsafe target.storeBytes(
+                of: UInt8(truncatingIfNeeded: value / 10 % 10 &+ 0x30), toByteOffset: 1,
+                as: UInt8.self)
+            unsafe target.storeBytes(
+                of: UInt8(truncatingIfNeeded: value % 10 &+ 0x30), toByteOffset: 2,
+                as: UInt8.self)
+            last &+= 3
+            return
+        }
         var rest = number
-        while divisor > 0 {
-            append(UInt8(truncatingIfNeeded: rest / divisor) &+ 0x30)
-            rest %= divisor
-            divisor /= 10
+        var count = 1
+        while rest >= 10 {
+            rest /= 10
+            count += 1
+        }
+        precondition(count <= room)
+        rest = number
+        var position = Int(last) + count
+        last &+= UInt32(count)
+        for _ in 0..<count {
+            position -= 1
+            let digit = UInt8(truncatingIfNeeded: rest % 10) &+ 0x30
+            unsafe base!.storeBytes(of: digit, toByteOffset: position, as: UInt8.self)
+            rest /= 10
         }
     }
 
     /// Appends `number` in lower-case hexadecimal digits.
     ///
-    /// - Parameter width: the least number of digits; zeros fill up.
+    /// - Parameter width: the least number of digits, 16 at most; zeros fill up.
     public mutating func append(hexadecimal number: UInt64, width: Int = 1) {
-        var digits = 16 - number.leadingZeroBitCount / 4
-        digits = max(digits, width)
-        var shift = (digits - 1) * 4
-        while shift >= 0 {
-            let digit = UInt8(truncatingIfNeeded: number >> UInt64(shift)) & 0xF
-            append(digit < 10 ? digit &+ 0x30 : digit &+ 0x57)
-            shift -= 4
+        let digits = max(16 - number.leadingZeroBitCount / 4, width)
+        precondition(digits <= 16 && digits <= room)
+        // The digits that are wanted, moved to the front; the first is the most significant.
+        let aligned = number << UInt64((16 - digits) * 4)
+        let front = Self.hexadecimal(aligned >> 32)
+        let back = Self.hexadecimal(aligned & 0xFFFF_FFFF)
+        let target = unsafe base! + Int(last)
+        if digits == 16 {
+            unsafe target.storeBytes(of: front.bigEndian, as: UInt64.self)
+            unsafe target.storeBytes(of: back.bigEndian, toByteOffset: 8, as: UInt64.self)
+        } else {
+            for index in 0..<digits {
+                let word = index < 8 ? front : back
+                let digit = UInt8(truncatingIfNeeded: word >> UInt64((7 - index & 7) * 8))
+                unsafe target.storeBytes(of: digit, toByteOffset: index, as: UInt8.self)
+            }
         }
+        last &+= UInt32(digits)
+    }
+
+    /// The eight digits of a 32-bit number, the most significant in the highest byte.
+    private static func hexadecimal(_ number: UInt64) -> UInt64 {
+        var word = number
+        word = (word | word << 16) & 0x0000_FFFF_0000_FFFF
+        word = (word | word << 8) & 0x00FF_00FF_00FF_00FF
+        word = (word | word << 4) & 0x0F0F_0F0F_0F0F_0F0F
+        // 1 in every byte whose digit is a letter, which lies 0x27 further on than ":".
+        let letters = (word &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        return word &+ 0x3030_3030_3030_3030 &+ letters &* 0x27
     }
 
     /// Lends the free room to `body`, which says how many bytes it wrote there; for reads from

@@ -18,6 +18,8 @@ struct Demo: ParsableCommand {
     private static let unattendedSeconds = 15
 
     func run() throws {
+        // Before the first thread.
+        try Signal.hold()
         let address = SocketAddress.ipv4(0x7F00_0001, port: port)
         if (try? ListeningSocket.isTaken(address)) ?? true {
             throw Client.failure(

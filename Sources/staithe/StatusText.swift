@@ -19,6 +19,9 @@ enum StatusText {
                     + "still running \(status.generation)")
             lines.append(problem.report)
         }
+        if status.lostLogRecords > 0 {
+            lines.append("\(status.lostLogRecords) access log records were lost")
+        }
         if status.stopping { lines.append("stopping") }
         return lines.joined(separator: "\n")
     }

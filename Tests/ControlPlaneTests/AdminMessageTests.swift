@@ -65,7 +65,8 @@ struct AdminMessageTests {
             #"{"connections":5,"file":"/etc/staithe.yaml","#
             + #""file_problem":{"errors":2,"report":"x","since":"2026-01-02T03:04:05.000Z"},"#
             + #""generation":"g17","listeners":[{"address":"0.0.0.0:80","connections":5,"#
-            + #""name":"web"}],"live_changes":1,"loops":2,"process":4711,"services":["# + service
+            + #""name":"web"}],"live_changes":1,"loops":2,"lost_log_records":0,"#
+            + #""process":4711,"services":["# + service
             + #"],"started":"2026-01-02T03:04:05.000Z","stopping":false,"uptime_seconds":60,"#
             + #""version":"0.1"}"#
         let answer = try decode(StatusAnswer.self, status)

@@ -1,3 +1,4 @@
+import Synchronization
 import TestSupport
 import Testing
 
@@ -10,6 +11,31 @@ struct PersistenceTests {
         for _ in 0..<100 { #expect(try client.ask(get()).text == "x") }
         #expect(server.connectionCount == 1)
         #expect(server.requestCount == 100)
+    }
+
+    @Test("A wave wider than the pool does not reconnect; what is left over goes after a second")
+    func surplus() throws {
+        let width = 8
+        // Nobody is answered before all of a wave have asked.
+        let asked = Mutex(0)
+        let server = try ScriptedServer { _ in
+            let wave = asked.withLock { asked in
+                asked += 1
+                return (asked + width - 1) / width
+            }
+            eventually { asked.withLock { $0 >= wave * width } }
+            return ok("x")
+        }
+        let plan = ProxyPlan(
+            servers: [server.port], service: "connections: { idle_per_server: 2, idle: 30s }")
+        let proxy = try ProxyProcess(plan)
+        let clients = try (0..<width).map { _ in try proxy.client() }
+        for _ in 0..<4 {
+            for client in clients { try client.send(get()) }
+            for client in clients { #expect(try client.readResponse().text == "x") }
+        }
+        #expect(server.connectionCount == width)
+        #expect(eventually { server.openConnectionCount == 2 })
     }
 
     @Test("The connection to the server outlives the client's")

@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -112,6 +113,50 @@ struct ProcessTests {
         #expect(result.errors.lowercased().contains("in use"), "\(result)")
     }
 
+    @Test("A port below 1024 without the right to it: one sentence, exit 1")
+    func noPermission() throws {
+        let setpriv = try #require(Machine.program("setpriv"))
+        // Where another user may read it.
+        let directory = TemporaryDirectory()
+        let copy = directory.file("staithe")
+        let made = try run("/bin/cp", [ProxyProcess.executable, copy])
+        #expect(made.status == 0, "\(made)")
+        let user = Machine.isRoot ? ["--reuid=65534", "--regid=65534", "--clear-groups"] : []
+        let result = try run(
+            setpriv, user + ["--no-new-privs", copy, "127.0.0.1:81", "3001"])
+        #expect(result.status == 1, "\(result)")
+        #expect(result.errors.split(separator: "\n").count == 1, "\(result)")
+        #expect(result.errors.contains("127.0.0.1:81: not allowed"), "\(result)")
+    }
+
+    @Test("Too few descriptors to begin with: one sentence, exit 1", arguments: [24, 40, 63])
+    func fewDescriptors(limit: Int) throws {
+        let proxy = try ChildProcess(
+            ProxyProcess.executable, ["\(Machine.freePort())", "3001"], descriptorLimit: limit)
+        #expect(proxy.waitForEnd() == .exited(1), "\(proxy.log)")
+        #expect(proxy.errors.split(separator: "\n").count == 1, "\(proxy.log)")
+        #expect(proxy.errors.contains("only \(limit) descriptors may be open"), "\(proxy.log)")
+    }
+
+    @Test("It may be process 1: signals end it there, too", .enabled(if: Machine.canUnshare))
+    func processOne() throws {
+        let server = try ScriptedServer(text: "x")
+        let directory = TemporaryDirectory()
+        let port = Machine.freePort()
+        let shell = try ChildProcess(
+            try #require(Machine.program("unshare")),
+            ["--pid", "--fork", "--mount-proc", "--kill-child", ProxyProcess.executable]
+                + ["\(port)", "\(server.port)"],
+            environment: ["XDG_RUNTIME_DIR": directory.path])
+        #expect(eventually { (try? ask(port: port, get()).text) == "x" }, "\(shell.log)")
+        let identifier = try #require(shell.children.first)
+        #expect(
+            contents(ofFile: "/proc/\(identifier)/status").split(separator: "\n")
+                .contains { $0.hasPrefix("NSpid:") && $0.hasSuffix("\t1") })
+        shell.signal(15, toChild: identifier)
+        #expect(shell.waitForEnd() == .exited(0), "\(shell.log)")
+    }
+
     @Test("Words that mean nothing: exit 64, with the nearest that does")
     func usage() throws {
         for arguments in [
@@ -166,23 +211,57 @@ struct ProcessTests {
         #expect(result.status == 69, "\(result)")
     }
 
-    @Test("Descriptors exhausted: it keeps serving, says so once, and recovers")
-    func descriptors() throws {
+    @Test("As many connections as there may be: it keeps serving, says so once, and recovers")
+    func full() throws {
         let server = try ScriptedServer(text: "x")
         let proxy = try ProxyProcess(ProxyPlan(servers: [server.port]), descriptorLimit: 100)
+        try overrun(proxy, sentence: "as many as there may be: new ones wait")
+    }
+
+    @Test("Descriptors exhausted: it keeps serving, says so once, and recovers")
+    func descriptors() throws {
+        // More connections than it has descriptors for.
+        let gate = Gate()
+        let server = try ScriptedServer { peer, _ in
+            while let request = try peer.nextRequest() {
+                if request.target == "/slow" { gate.wait() }
+                try peer.send(ok("x"))
+            }
+        }
+        let proxy = try ProxyProcess(
+            ProxyPlan(servers: [server.port], listener: "limits: { connections: 68 }"),
+            descriptorLimit: 100)
+        // These have two descriptors each.
+        let slow = try (0..<30).map { _ in
+            let client = try proxy.client()
+            try client.send(get("/slow"))
+            return client
+        }
+        #expect(eventually { server.received.joined().split(separator: "/slow").count == 31 })
+        try overrun(proxy, sentence: "no descriptors are left: new connections wait")
+        gate.open()
+        for client in slow { #expect(try client.readResponse().status == 200) }
+    }
+
+    private func overrun(_ proxy: ProxyProcess, sentence: String) throws {
         let first = try proxy.client()
         #expect(try first.ask(get()).status == 200)
         var crowd: [ScriptedClient] = []
         for _ in 0..<300 { crowd.append(try proxy.client(timeout: 5)) }
+        #expect(proxy.waitForLog(sentence), "\(proxy.log)")
         // Whoever is in is served.
         for _ in 0..<20 { #expect(try first.ask(get()).status == 200) }
         let before = proxy.process.processorSeconds
         Thread.sleep(milliseconds: 500)
         #expect(proxy.process.processorSeconds - before < 0.3, "it spins on a full table")
         for client in crowd { client.close() }
-        #expect(eventually { (try? proxy.ask(get(), timeout: 2).status) == 200 })
+        #expect(
+            eventually(timeout: 20) {
+                (try? proxy.ask(get(), timeout: 2).status) == 200
+                    && proxy.log.contains("connections are accepted again")
+            }, "\(proxy.log)")
         #expect(proxy.process.isRunning)
-        #expect(eventually { proxy.process.descriptorCount < 60 })
+        #expect(proxy.log.components(separatedBy: sentence).count == 2, "\(proxy.log)")
     }
 
     @Test("It does nothing when there is nothing to do")

@@ -19,6 +19,19 @@ struct SpreadTests {
         #expect((0.45...0.55).contains(share), "\(result)")
     }
 
+    @Test("staithe PORT SERVER SERVER spreads 10,000 requests evenly")
+    func oneLineEvenly() throws {
+        let servers = [try NginxServer(text: "a"), try NginxServer(text: "b")]
+        let proxy = try ProxyProcess(oneLine: servers.map(\.port))
+        let load = LoadClient(
+            port: proxy.port, rate: 1_000_000, threadCount: 8, requests: LoadClient.mixed)
+        load.waitForRequests(10_000, seconds: 60)
+        let result = load.finish()
+        #expect(result.failureCount == 0, "\(result)")
+        let share = Double(result.answers["a"] ?? 0) / Double(result.successCount)
+        #expect((0.45...0.55).contains(share), "\(result)")
+    }
+
     @Test("Round robin takes turns exactly")
     func turns() throws {
         let servers = try ["a", "b", "c"].map { try ScriptedServer(text: $0) }

@@ -42,11 +42,13 @@ struct WarmingTests {
             #expect(isThere)
             #expect(new.connectionCount == expected.new, "of \(count)")
         }
-        let inFlight = proxy.serverStates(of: "in_flight")
-        #expect(inFlight == [new.address: "\(expected.new)", old.address: "\(expected.old)"])
+        let inFlight = try proxy.status().servers.mapValues(\.inFlight)
+        #expect(inFlight == [new.address: expected.new, old.address: expected.old])
         gate.open()
         for client in clients { #expect(try client.readResponse().text == "held") }
-        let isIdle = eventually { Set(proxy.serverStates(of: "in_flight").values) == ["0"] }
+        let isIdle = eventually {
+            (try? proxy.status().servers.values.allSatisfy { $0.inFlight == 0 }) ?? false
+        }
         #expect(isIdle)
     }
 }

@@ -17,10 +17,11 @@ public final class ChildProcess: Prop {
     private let directory = TemporaryDirectory()
     private let ending = Mutex<Ending?>(nil)
 
-    /// Starts `program`. A limit of descriptors, when given, holds for this process only.
+    /// Starts `program`. A limit of descriptors, when given, holds for this process only. What it
+    /// says goes to the paths that are given, else it is kept.
     public init(
         _ program: String, _ arguments: [String], environment: [String: String] = [:],
-        descriptorLimit: Int? = nil
+        descriptorLimit: Int? = nil, outputPath: String? = nil, errorPath: String? = nil
     ) throws {
         var words = [program] + arguments
         if let descriptorLimit {
@@ -28,7 +29,8 @@ public final class ChildProcess: Prop {
         }
         words = ["/usr/bin/env"] + environment.map { "\($0.key)=\($0.value)" }.sorted() + words
         identifier = try Self.spawn(
-            words, output: directory.file("out"), errors: directory.file("err"))
+            words, output: outputPath ?? directory.file("out"),
+            errors: errorPath ?? directory.file("err"))
         Props.keep(self)
     }
 
@@ -100,6 +102,17 @@ public final class ChildProcess: Prop {
 
     public func signal(_ number: Int32) {
         if isRunning { kill(identifier, number) }
+    }
+
+    /// The processes that it has started and that run.
+    public var children: [Int32] {
+        contents(ofFile: "/proc/\(identifier)/task/\(identifier)/children")
+            .split(whereSeparator: \.isWhitespace).compactMap { Int32($0) }
+    }
+
+    /// Signals one of its ``children``.
+    public func signal(_ number: Int32, toChild child: Int32) {
+        if children.contains(child) { kill(child, number) }
     }
 
     public func terminate() { signal(SIGTERM) }

@@ -14,6 +14,8 @@ public final class LoadClient: Prop {
         /// Successes by what the answer said.
         public var answers: [String: Int] = [:]
         public var connectionCount = 0
+        /// Connections that nobody accepted, where that is no failure.
+        public var refusalCount = 0
 
         public var failureCount: Int { failures.values.reduce(0, +) }
         public var requestCount: Int { successCount + failureCount }
@@ -40,18 +42,27 @@ public final class LoadClient: Prop {
 
     private let shared = Shared()
 
+    /// GET and POST in turns.
+    public static let mixed = [get(), post("/p", String(repeating: "x", count: 300))]
+
     /// Starts at once. `threadCount` connections share `rate` requests per second.
+    ///
+    /// - Parameters:
+    ///   - requestsPerConnection: after so many, a client says that it closes, and comes anew.
+    ///   - mayBeRefused: where nobody listens any more, a client ends, and nothing has failed.
     public init(
-        port: UInt16, rate: Int, threadCount: Int = 16, request: String = get(),
-        timeout: Double = 20
+        port: UInt16, rate: Int, threadCount: Int = 16, requests: [String] = [get()],
+        requestsPerConnection: Int = .max, timeout: Double = 20, mayBeRefused: Bool = false
     ) {
+        let script = Script(
+            port: port, requests: requests, requestsPerConnection: requestsPerConnection,
+            timeout: timeout, mayBeRefused: mayBeRefused)
         let shared = shared
         for index in 0..<threadCount {
             shared.running.began()
             Thread.start {
                 Self.perform(
-                    port: port, request: request, timeout: timeout,
-                    interval: Double(threadCount) / Double(rate),
+                    script, interval: Double(threadCount) / Double(rate),
                     offset: Double(index) / Double(rate), shared: shared)
                 shared.running.ended()
             }
@@ -82,12 +93,28 @@ public final class LoadClient: Prop {
     /// Lets it run for a while.
     public func run(seconds: Double) { Thread.sleep(milliseconds: Int(seconds * 1000)) }
 
+    private struct Script: Sendable {
+        var port: UInt16
+        var requests: [String]
+        var requestsPerConnection: Int
+        var timeout: Double
+        var mayBeRefused: Bool
+
+        /// The text of a client's request with this number; the last of a connection says so.
+        func text(_ number: Int, isLast: Bool) -> String {
+            let text = requests[number % requests.count]
+            guard isLast else { return text }
+            return text.replacing("\r\n", with: "\r\nConnection: close\r\n", maxReplacements: 1)
+        }
+    }
+
     private static func perform(
-        port: UInt16, request: String, timeout: Double, interval: Double, offset: Double,
-        shared: Shared
+        _ script: Script, interval: Double, offset: Double, shared: Shared
     ) {
         var due = now() + offset
         var connection: ScriptedClient?
+        var number = Int(offset / interval * 16)
+        var left = 0
         while !shared.isStopped.withLock({ $0 }) {
             let early = due - now()
             if early > 0 {
@@ -99,11 +126,19 @@ public final class LoadClient: Prop {
                 if let connection {
                     client = connection
                 } else {
-                    client = try ScriptedClient(port: port, timeout: timeout, isRecording: false)
+                    do {
+                        client = try ScriptedClient(
+                            port: script.port, timeout: script.timeout, isRecording: false)
+                    } catch PeerError.failed where script.mayBeRefused {
+                        return shared.result.withLock { $0.refusalCount += 1 }
+                    }
                     connection = client
+                    left = script.requestsPerConnection
                     shared.result.withLock { $0.connectionCount += 1 }
                 }
-                let answer = try client.ask(request)
+                let answer = try client.ask(script.text(number, isLast: left == 1))
+                number += 1
+                left -= 1
                 let latency = Int((now() - due) * 1e6)
                 shared.result.withLock { result in
                     if answer.status == 200 {
@@ -114,7 +149,7 @@ public final class LoadClient: Prop {
                     }
                     result.latencies.append(latency)
                 }
-                if answer.closes { connection = nil }
+                if answer.closes || left == 0 { connection = nil }
             } catch {
                 let kind = (error as? PeerError)?.kind ?? "\(error)"
                 shared.result.withLock { $0.failures[kind, default: 0] += 1 }

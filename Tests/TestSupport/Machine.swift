@@ -9,6 +9,15 @@ public enum Machine {
     /// Whether the long runs of `make soak` were asked for.
     public static var isSoak: Bool { ProcessInfo.processInfo.environment["STAITHE_SOAK"] != nil }
 
+    public static var isRoot: Bool { geteuid() == 0 }
+
+    /// Whether a process may have a namespace of its own here.
+    public static var canUnshare: Bool {
+        guard let unshare = program("unshare") else { return false }
+        let result = try? run(unshare, ["--pid", "--fork", "--mount-proc", "/bin/true"])
+        return result?.status == 0
+    }
+
     /// Ports handed out so far: two plays at the same time must not be given the same one.
     private static let given = Mutex<Set<UInt16>>([])
 

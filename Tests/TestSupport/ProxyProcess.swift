@@ -13,6 +13,8 @@ public struct ProxyPlan: Sendable {
     public var service: String
     /// Lines of the listener `web`, beside `address`.
     public var listener: String
+    /// Lines below `listeners`, beside `web`.
+    public var listeners = ""
     /// Lines at the top level: routes, further services and listeners' neighbours.
     public var rest: String
     /// Lines below `services`, beside `app`.
@@ -37,7 +39,7 @@ public struct ProxyPlan: Sendable {
 
     public func text(socket: String) -> String {
         var lines = ["listeners:", "  web:", "    address: 127.0.0.1:\(port)"]
-        lines += indented(listener, by: 4)
+        lines += indented(listener, by: 4) + indented(listeners, by: 2)
         lines += ["services:", "  app:", "    servers: [\(servers.joined(separator: ", "))]"]
         if !health.isEmpty { lines.append("    health: \(health)") }
         lines += indented(service, by: 4) + indented(services, by: 2) + indented(rest, by: 0)
@@ -71,14 +73,18 @@ public final class ProxyProcess: Sendable {
     }()
 
     /// `staithe run -c FILE`, and waits until it listens.
-    public init(_ plan: ProxyPlan, descriptorLimit: Int? = nil) throws {
+    public init(
+        _ plan: ProxyPlan, environment: [String: String] = [:], descriptorLimit: Int? = nil,
+        outputPath: String? = nil, errorPath: String? = nil
+    ) throws {
         directory = TemporaryDirectory()
         port = plan.port
         socket = directory.file("admin.sock")
         try directory.write(plan.text(socket: socket), to: Self.fileName)
         process = try ChildProcess(
             Self.executable, ["run", "-c", directory.file(Self.fileName)],
-            environment: ["XDG_RUNTIME_DIR": directory.path], descriptorLimit: descriptorLimit)
+            environment: environment.merging(["XDG_RUNTIME_DIR": directory.path]) { $1 },
+            descriptorLimit: descriptorLimit, outputPath: outputPath, errorPath: errorPath)
         try waitUntilListening()
     }
 
@@ -122,26 +128,41 @@ public final class ProxyProcess: Sendable {
                 + "Content-Length: \(content.utf8.count)\r\n\r\n\(content)")
     }
 
-    /// The states of the servers as `/v1/status` names them, by address.
-    ///
-    /// - Parameter key: another thing than `state` that it says of each server.
-    public func serverStates(of key: String = "state") -> [String: String] {
-        guard let answer = try? admin("/v1/status"),
-            let json = try? JSONSerialization.jsonObject(with: Data(answer.content))
-        else { return [:] }
-        var states: [String: String] = [:]
-        func visit(_ value: Any) {
-            if let object = value as? [String: Any] {
-                if let identity = object["id"] as? String, let state = object[key] {
-                    states[identity] = "\(state)"
-                }
-                object.values.forEach(visit)
-            } else if let list = value as? [Any] {
-                list.forEach(visit)
-            }
+    /// What is known of a server that no change may forget.
+    public struct ServerFacts: Decodable, Sendable {
+        public var id: String
+        public var state: String
+        /// Since when it is in this state.
+        public var since: String
+        public var answers: Int
+        public var inFlight: Int
+    }
+
+    /// What `/v1/status` says.
+    public struct Status: Decodable, Sendable {
+        public struct Service: Decodable, Sendable {
+            public var servers: [ServerFacts]
         }
-        visit(json)
-        return states
+
+        public var generation: String
+        public var lostLogRecords: Int
+        public var services: [Service]
+
+        /// By address.
+        public var servers: [String: ServerFacts] {
+            services.flatMap(\.servers).reduce(into: [:]) { $0[$1.id] = $1 }
+        }
+    }
+
+    public func status() throws -> Status {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(Status.self, from: Data(try admin("/v1/status").content))
+    }
+
+    /// The states of the servers as `/v1/status` names them, by address.
+    public func serverStates() -> [String: String] {
+        ((try? status())?.servers ?? [:]).mapValues(\.state)
     }
 
     /// Waits until this many servers take requests.

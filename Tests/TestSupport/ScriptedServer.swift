@@ -104,6 +104,8 @@ public final class ScriptedServer: Prop {
 
     /// Connections that said something.
     public var connectionCount: Int { cast.state.withLock { $0.peers.count } }
+    /// Connections that are open.
+    public var openConnectionCount: Int { cast.running.value }
     /// Connections that came and went in silence: checks.
     public var silentConnectionCount: Int { cast.state.withLock { $0.silent } }
     /// Everything that each connection received, byte for byte.

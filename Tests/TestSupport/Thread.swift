@@ -39,6 +39,7 @@ public final class RunningCount: Sendable {
 
     public init() {}
 
+    public var value: Int { count.withLock { $0 } }
     public func began() { count.withLock { $0 += 1 } }
     public func ended() { count.withLock { $0 -= 1 } }
     public func waitUntilNone(seconds: Double = 10) {

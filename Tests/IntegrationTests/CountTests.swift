@@ -1,0 +1,117 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What one keep-alive request costs, counted in the optimised executable: how long something
+/// takes depends on the machine, how often something is asked for does not.
+@Suite("What a request asks for", .serialized, .onStage)
+struct CountTests {
+    /// In the order of `Tests/Support/count.c`.
+    struct Counts: Equatable {
+        var allocations = 0
+        var frees = 0
+        var objects = 0
+        var retains = 0
+        var releases = 0
+        var accesses = 0
+        var metadata = 0
+        var receives = 0
+        var sends = 0
+        var waits = 0
+        var otherCalls = 0
+
+        init(file: String) {
+            let bytes = [UInt8](FileManager.default.contents(atPath: file) ?? Data())
+            let numbers = stride(from: 0, to: bytes.count - 7, by: 8).map { start in
+                (0..<8).reduce(0) { $0 | Int(bytes[start + $1]) << ($1 * 8) }
+            }
+            guard numbers.count == 11 else { return }
+            allocations = numbers[0]
+            frees = numbers[1]
+            objects = numbers[2]
+            retains = numbers[3]
+            releases = numbers[4]
+            accesses = numbers[5]
+            metadata = numbers[6]
+            receives = numbers[7]
+            sends = numbers[8]
+            waits = numbers[9]
+            otherCalls = numbers[10]
+        }
+    }
+
+    static let release = ProcessInfo.processInfo.environment["STAITHE_BINARY"]
+
+    /// A proxy whose loops are counted, and where.
+    private func countedProxy(_ plan: ProxyPlan) throws -> (ProxyProcess, counts: String) {
+        let support = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("Support/count.c").path
+        let directory = TemporaryDirectory()
+        let library = directory.file("count.so")
+        let compiler = try #require(Machine.program("clang"), "clang comes with Swift")
+        let compiled = try TestSupport.run(
+            compiler, ["-shared", "-fPIC", "-O2", "-o", library, support, "-ldl"])
+        try #require(compiled.status == 0, "\(compiled.errors)")
+        let counts = directory.file("counts")
+        let proxy = try ProxyProcess(
+            plan, environment: ["LD_PRELOAD": library, "STAITHE_COUNTS": counts])
+        return (proxy, counts)
+    }
+
+    @Test(
+        "A keep-alive request allocates nothing, retains nothing, and makes four calls",
+        .enabled(if: release != nil, "needs the release build: make test names it"))
+    func keepAlive() throws {
+        let server = try NginxServer(text: String(repeating: "x", count: 131))
+        let (proxy, file) = try countedProxy(ProxyPlan(servers: [server.port]))
+        let clients = try (0..<8).map { _ in try proxy.client() }
+        let request = get()
+        // The first rounds make the connections and their blocks.
+        for client in clients + clients { #expect(try client.ask(request).status == 200) }
+
+        let before = Counts(file: file)
+        // A loop begins with reference counting and allocations: they must have been seen.
+        #expect(before.allocations > 0 && before.objects > 0 && before.sends > 0, "\(before)")
+        #expect(before.retains > 0 && before.releases > 0, "nothing is counted: \(before)")
+        let rounds = 250
+        for _ in 0..<rounds {
+            for client in clients { #expect(try client.ask(request).status == 200) }
+        }
+        let after = Counts(file: file)
+        let requests = rounds * clients.count
+
+        #expect(after.allocations - before.allocations == 0)
+        #expect(after.frees - before.frees == 0)
+        #expect(after.objects - before.objects == 0)
+        #expect(after.retains - before.retains == 0)
+        #expect(after.releases - before.releases == 0)
+        #expect(after.accesses - before.accesses == 0)
+        #expect(after.metadata - before.metadata == 0)
+        #expect(after.receives - before.receives == 2 * requests)
+        #expect(after.sends - before.sends == 2 * requests)
+        // One turn for the request, one for the answer, and the turns of the timers.
+        #expect(after.waits - before.waits <= 2 * requests + 500)
+        // The clock's bell, at most: a connection would be four or more.
+        #expect(after.otherCalls - before.otherCalls <= 16)
+    }
+
+    @Test(
+        "Requests with content allocate and retain nothing either",
+        .enabled(if: release != nil, "needs the release build: make test names it"))
+    func content() throws {
+        let server = try ScriptedServer { request in ok(request.text) }
+        let (proxy, file) = try countedProxy(ProxyPlan(servers: [server.port]))
+        let client = try proxy.client()
+        let text = String(repeating: "c", count: 20_000)
+        for _ in 0..<20 { #expect(try client.ask(post("/", text)).text == text) }
+        let before = Counts(file: file)
+        #expect(before.retains > 0, "nothing is counted: \(before)")
+        for _ in 0..<200 { #expect(try client.ask(post("/", text)).text == text) }
+        let after = Counts(file: file)
+        #expect(after.allocations - before.allocations == 0)
+        #expect(after.objects - before.objects == 0)
+        #expect(after.retains - before.retains == 0)
+        #expect(after.releases - before.releases == 0)
+        #expect(after.accesses - before.accesses == 0)
+    }
+}
