@@ -101,6 +101,7 @@ let package = Package(
             exclude: ["Golden"], swiftSettings: house),
         tests("LinuxTests", of: ["Linux", "Timing"]),
         tests("ReactorTests", of: ["Reactor", "Linux", "Timing"]),
+        tests("ControlPlaneTests", of: ["ControlPlane", "Configuration", "Telemetry", "Timing"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),
         tests("IntegrationTests", of: ["TestSupport"]),

@@ -64,3 +64,29 @@ public struct SlowStart: Sendable, BitwiseCopyable {
         return floor + Int(Double(full - floor) * max(0, progress))
     }
 }
+
+/// What the eligible servers of a tier have in flight together, for the cap of the warming ones
+/// among them.
+public struct TierLoad: Equatable, Sendable, BitwiseCopyable {
+    /// The number of servers in the lower 16 bits, their requests above; 0 for no servers.
+    public private(set) var rawValue: UInt64
+
+    public init() { rawValue = 0 }
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    public var serverCount: Int { Int(rawValue & 0xFFFF) }
+    public var inFlight: Int { Int(rawValue >> 16) }
+
+    /// Counts one more server, of fewer than 65,536, with its requests in flight.
+    public mutating func add(inFlight: Int) {
+        rawValue += UInt64(max(0, inFlight)) << 16 | 1
+    }
+
+    /// ``SlowStart/inFlightCap(inFlight:servers:)`` for one of the servers that were added.
+    ///
+    /// - Parameter own: its requests in flight; counted again since, it may be a few more or
+    ///   fewer than when it was added.
+    public func warmCap(without own: Int) -> Int {
+        SlowStart.inFlightCap(inFlight: max(0, inFlight - own), servers: serverCount - 1)
+    }
+}

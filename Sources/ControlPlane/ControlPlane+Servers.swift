@@ -121,7 +121,7 @@ extension ControlPlane {
         drainTimes[ObjectIdentifier(server)] = .zero
         enqueue { [unowned self] done in
             var live = live
-            live.remove(server.key, file: nil)
+            live.remove(server.key, file: fileEntry(of: server))
             change(live) { [unowned self] _ in
                 log.warning("\(server.id) was not added: \(reason)")
                 arrival.completion(
@@ -303,7 +303,8 @@ extension PeerCredentials? {
 }
 
 extension Interval {
-    /// Reads `250ms`, `30s`, `1m30s`, `1h`; `0` alone needs no unit.
+    /// Reads `250ms`, `30s`, `1m30s`, `1h`; `0` alone needs no unit. `nil` for anything else,
+    /// and for more than 584 years.
     public init?(words text: String) {
         if text == "0" {
             self = .zero
@@ -313,18 +314,24 @@ extension Interval {
         var rest = Substring(text)
         while !rest.isEmpty {
             let digits = rest.prefix { ("0"..."9").contains($0) }
-            guard let number = UInt64(digits), number < 1 << 32 else { return nil }
+            guard let number = UInt64(digits) else { return nil }
             rest = rest.dropFirst(digits.count)
             let unit = rest.prefix { !("0"..."9").contains($0) }
             rest = rest.dropFirst(unit.count)
-            switch unit {
-            case "ms": total += number * 1_000_000
-            case "s": total += number * 1_000_000_000
-            case "m": total += number * 60_000_000_000
-            case "h": total += number * 3_600_000_000_000
-            case "d": total += number * 86_400_000_000_000
-            default: return nil
-            }
+            let scale: UInt64? =
+                switch unit {
+                case "ms": 1_000_000
+                case "s": 1_000_000_000
+                case "m": 60_000_000_000
+                case "h": 3_600_000_000_000
+                case "d": 86_400_000_000_000
+                default: nil
+                }
+            guard let scale else { return nil }
+            let (part, isPartTooLong) = number.multipliedReportingOverflow(by: scale)
+            let (sum, isSumTooLong) = total.addingReportingOverflow(part)
+            guard !isPartTooLong, !isSumTooLong else { return nil }
+            total = sum
         }
         guard total > 0 else { return nil }
         self.init(nanoseconds: total)

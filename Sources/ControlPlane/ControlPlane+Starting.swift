@@ -256,6 +256,8 @@ extension ControlPlane {
         let watcher = FileWatcher(path, loop: loop) { [unowned self] in fileMayHaveChanged() }
         self.watcher = watcher
         watcher.start()
+        // It may have changed since it was read, before anybody watched.
+        loop.after(.zero) { [unowned self] in fileMayHaveChanged() }
     }
 }
 

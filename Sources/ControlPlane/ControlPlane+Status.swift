@@ -35,17 +35,16 @@ extension ControlPlane {
         let recent = service.traffic.recent
         let servers = service.servers.map { answer(about: $0) }
         let leaving = serverOfCell.values.filter { $0.service === service && $0.isLeaving }
+            .sorted { $0.cell < $1.cell }.map { answer(about: $0) }
         return ServiceAnswer(
             name: service.name, balance: service.configuration.balance.strategy.rawValue,
             up: service.servers.count { $0.isInRotation && !isEjected($0) },
             total: service.servers.count,
-            rps: (servers + leaving.map { answer(about: $0) }).reduce(0) { $0 + $1.rps },
+            rps: (servers + leaving).reduce(0) { $0 + $1.rps },
             p50Ms: recent.quantile(0.5).map(\.milliseconds),
             p99Ms: recent.quantile(0.99).map(\.milliseconds),
             requests: service.traffic.requestCount,
-            failed: servers.reduce(0) { $0 + $1.failed },
-            servers: servers
-                + leaving.sorted { $0.cell < $1.cell }.map { answer(about: $0) })
+            failed: (servers + leaving).reduce(0) { $0 + $1.failed }, servers: servers + leaving)
     }
 
     func answer(about server: ServerEntry) -> ServerAnswer {

@@ -1,19 +1,24 @@
-import Configuration
+public import Configuration
 
 /// What was changed while running, over what the file says.
 ///
 /// Each change remembers the value that it replaced. When the file is read again and still has
 /// that value, the change stays; when the file has another one, the file wins and the change is
 /// dropped, which is said. A change that the file has come to contain is no change any more.
-struct LiveChanges: Equatable {
+public struct LiveChanges: Equatable {
     /// A server of a service, by its name.
-    struct Key: Hashable {
-        var service: String
-        var server: String
+    public struct Key: Hashable {
+        public var service: String
+        public var server: String
+
+        public init(service: String, server: String) {
+            self.service = service
+            self.server = server
+        }
     }
 
     /// What an operator wants of a server.
-    enum OperatorState: String, Equatable {
+    public enum OperatorState: String, Equatable {
         case up, maintenance, drain
     }
 
@@ -28,18 +33,31 @@ struct LiveChanges: Equatable {
     private var weights: [Key: WeightChange] = [:]
     private var states: [Key: OperatorState] = [:]
 
+    public init() {}
+
     /// Changes that the file does not contain; states are not meant for it and don't count.
-    var count: Int { added.values.reduce(0) { $0 + $1.count } + removed.count + weights.count }
+    public var count: Int {
+        added.values.reduce(0) { $0 + $1.count } + removed.count + weights.count
+    }
 
     // MARK: - Changing
 
-    mutating func add(_ server: ServerConfiguration, to service: String) {
-        removed[Key(service: service, server: server.name)] = nil
+    /// A server that had been removed and comes back as the file has it is no change any more.
+    public mutating func add(_ server: ServerConfiguration, to service: String) {
+        let key = Key(service: service, server: server.name)
+        if let entry = removed[key] {
+            var plain = server
+            plain.weight = entry.weight
+            if plain == entry {
+                removed[key] = nil
+                return setWeight(server.weight, of: key, file: entry)
+            }
+        }
         added[service, default: []].append(server)
     }
 
     /// - Parameter file: the server's entry in the file, if it has one.
-    mutating func remove(_ key: Key, file: ServerConfiguration?) {
+    public mutating func remove(_ key: Key, file: ServerConfiguration?) {
         added[key.service]?.removeAll { $0.name == key.server }
         weights[key] = nil
         states[key] = nil
@@ -47,26 +65,27 @@ struct LiveChanges: Equatable {
     }
 
     /// - Parameter file: the server's entry in the file, if it has one.
-    mutating func setWeight(_ weight: Int, of key: Key, file: ServerConfiguration?) {
-        if let file {
+    public mutating func setWeight(_ weight: Int, of key: Key, file: ServerConfiguration?) {
+        if let index = added[key.service]?.firstIndex(where: { $0.name == key.server }) {
+            added[key.service]?[index].weight = weight
+        } else if let file {
             weights[key] =
                 file.weight == weight ? nil : WeightChange(weight: weight, replaced: file.weight)
-        } else if let index = added[key.service]?.firstIndex(where: { $0.name == key.server }) {
-            added[key.service]?[index].weight = weight
         }
     }
 
-    mutating func setState(_ state: OperatorState, of key: Key) {
+    public mutating func setState(_ state: OperatorState, of key: Key) {
         states[key] = state == .up ? nil : state
     }
 
-    func state(of key: Key) -> OperatorState { states[key] ?? .up }
+    public func state(of key: Key) -> OperatorState { states[key] ?? .up }
 
     // MARK: - Against the file
 
     /// The servers of a service as they are to be, with whether they come from the file.
-    func servers(of service: ServiceConfiguration) -> [(server: ServerConfiguration, isLive: Bool)]
-    {
+    public func servers(
+        of service: ServiceConfiguration
+    ) -> [(server: ServerConfiguration, isLive: Bool)] {
         var servers: [(ServerConfiguration, Bool)] = []
         for var server in service.servers {
             let key = Key(service: service.name, server: server.name)
@@ -81,7 +100,7 @@ struct LiveChanges: Equatable {
     /// Compares with a file that was read again.
     ///
     /// - Returns: sentences about live changes that the file replaced.
-    mutating func reconcile(with file: ProxyConfiguration) -> [String] {
+    public mutating func reconcile(with file: ProxyConfiguration) -> [String] {
         var sentences: [String] = []
         let services = Dictionary(uniqueKeysWithValues: file.services.map { ($0.name, $0) })
         func entry(_ key: Key) -> ServerConfiguration? {
@@ -96,11 +115,14 @@ struct LiveChanges: Equatable {
                 added[name] = nil
                 continue
             }
-            added[name] = servers.filter { server in
-                !service.servers.contains {
-                    $0.name == server.name || $0.address == server.address
+            let rest = servers.filter { server in
+                // One that stands in for an entry that was removed is not in the file.
+                service.servers.allSatisfy { entry in
+                    entry.name != server.name && entry.address != server.address
+                        || removed[Key(service: name, server: entry.name)] == entry
                 }
             }
+            added[name] = rest.isEmpty ? nil : rest
         }
         for (key, replaced) in removed {
             guard let now = entry(key) else {

@@ -112,17 +112,18 @@ extension ListenAddress {
     }
 }
 
-/// Hands out small numbers, the one that was free for longest last.
-struct Numbers {
+/// Hands out small numbers: fresh ones first, then the one that has been free for longest.
+public struct Numbers {
     private var next = 0
     private var free: [Int] = []
-    let capacity: Int
+    public let capacity: Int
 
-    init(capacity: Int) { self.capacity = capacity }
+    public init(capacity: Int) { self.capacity = capacity }
 
-    var freeCount: Int { capacity - next + free.count }
+    public var freeCount: Int { capacity - next + free.count }
 
-    mutating func take() -> Int? {
+    /// `nil` when all are in use.
+    public mutating func take() -> Int? {
         if next < capacity {
             next += 1
             return next - 1
@@ -130,5 +131,5 @@ struct Numbers {
         return free.isEmpty ? nil : free.removeFirst()
     }
 
-    mutating func giveBack(_ number: Int) { free.append(number) }
+    public mutating func giveBack(_ number: Int) { free.append(number) }
 }

@@ -1,14 +1,16 @@
-import Telemetry
-import Timing
+public import Telemetry
+public import Timing
 
 /// What a server has answered, looked at once a second.
-struct ServerTraffic {
+public struct ServerTraffic {
+    public init() {}
+
     private var answers: Int?
     private var at = LoopInstant.zero
     /// Answers per second in the last second or so.
-    private(set) var rate = 0.0
+    public private(set) var rate = 0.0
 
-    mutating func sample(answers count: Int, now: LoopInstant) {
+    public mutating func sample(answers count: Int, now: LoopInstant) {
         if let answers {
             let seconds = (now - at).seconds
             guard seconds > 0 else { return }
@@ -20,36 +22,41 @@ struct ServerTraffic {
 }
 
 /// What a service has answered: the reports of its loops, added up once a second.
-struct ServiceTraffic {
+public struct ServiceTraffic {
     /// How many seconds back quantiles look.
     private static let windowSeconds = 10
 
     /// One second's sum: everything since the process started.
     private var history: [Histogram] = []
-    private(set) var requestCount = 0
+    public private(set) var requestCount = 0
     private var sum = Histogram()
     private var count = 0
 
+    public init() {}
+
     /// Begins a second's sum.
-    mutating func begin() {
+    public mutating func begin() {
         sum = Histogram()
         count = 0
     }
 
-    mutating func add(requests: Int, latencies: borrowing Histogram) {
+    public mutating func add(requests: Int, latencies: borrowing Histogram) {
         count += requests
         sum.add(latencies)
     }
 
     /// Every loop has reported.
-    mutating func end() {
+    public mutating func end() {
         requestCount = count
+        // A loop has forgotten a service that was removed and came back: what is left of its
+        // sum cannot be compared with the older ones.
+        if let last = history.last, !sum.contains(last) { history = [] }
         history.append(sum)
         if history.count > Self.windowSeconds + 1 { history.removeFirst() }
     }
 
     /// The durations of the last seconds; of all time when there were none lately.
-    var recent: Histogram {
+    public var recent: Histogram {
         guard let last = history.last, let first = history.first, history.count > 1 else {
             return history.last ?? Histogram()
         }

@@ -38,8 +38,10 @@ struct Roster: ServerView, ~Copyable {
     var ignoresLimit = false
     /// Warming servers take more than their cap: for when there is nobody else.
     var ignoresWarmCap = false
-    /// For that cap: requests of this service in flight.
-    var serviceInFlight = 0
+    /// For that cap: a ``TierLoad`` for each tier, zero until it is asked for. Atomic only
+    /// because a pick borrows the roster; no other loop sees them.
+    let primaryLoad = Atomic<UInt64>(0)
+    let backupLoad = Atomic<UInt64>(0)
 
     init(
         cells: ServerCells, members: [Member], text: [UInt8],
@@ -56,29 +58,37 @@ struct Roster: ServerView, ~Copyable {
     var count: Int { members.count }
 
     func weight(_ index: Int) -> Int {
-        let member = members[index]
-        let cell = Int(member.cell)
+        let cell = Int(members[index].cell)
+        guard let flags = flagsIfOpen(cell) else { return 0 }
+        guard flags.isWarming else { return flags.weight << 8 }
+        return warmWeight(index, flags.weight)
+    }
+
+    /// The flags of a server to which the exchange may go; `nil` for one that is out, full or
+    /// tried already.
+    private func flagsIfOpen(_ cell: Int) -> ServerFlags? {
         let flags = ServerFlags(rawValue: cells[cell].flags.load(ordering: .relaxed))
         if !flags.isInRotation {
-            guard ignoresHealth, !flags.isDraining, !flags.isInMaintenance else { return 0 }
+            guard ignoresHealth, !flags.isDraining, !flags.isInMaintenance else { return nil }
         }
         if !ignoresHealth,
             cells[cell].ejectedUntil.load(ordering: .relaxed) > now.nanoseconds
         {
-            return 0
+            return nil
         }
-        for attempt in 0..<triedCount where tried[attempt].cell == member.cell { return 0 }
+        for attempt in 0..<triedCount where Int(tried[attempt].cell) == cell { return nil }
         if requestsPerServer != .max, !ignoresLimit,
             cells[cell].inFlight.load(ordering: .relaxed) >= requestsPerServer
         {
-            return 0
+            return nil
         }
-        guard flags.isWarming else { return flags.weight << 8 }
-        return warmWeight(cell, flags.weight)
+        return flags
     }
 
     /// The weight of a server whose share still grows; off the common path.
-    private func warmWeight(_ cell: Int, _ weight: Int) -> Int {
+    private func warmWeight(_ index: Int, _ weight: Int) -> Int {
+        guard weight > 0 else { return 0 }
+        let cell = Int(members[index].cell)
         let answered =
             cells[cell].answers.load(ordering: .relaxed)
             &- cells[cell].warmAnswers.load(ordering: .relaxed)
@@ -87,10 +97,33 @@ struct Roster: ServerView, ~Copyable {
         let slowStart = SlowStart(window: slowStart)
         let share = slowStart.share(now: now, since: since, answered: answered)
         if share < SlowStart.full, !ignoresWarmCap, !ignoresLimit {
-            let cap = SlowStart.inFlightCap(inFlight: serviceInFlight, servers: count)
-            if cells[cell].inFlight.load(ordering: .relaxed) >= cap { return 0 }
+            let own = inFlight(index)
+            if own >= load(ofTier: tier(index)).warmCap(without: own) { return 0 }
         }
-        return weight == 0 ? 0 : max(1, weight * share)
+        return max(1, weight * share)
+    }
+
+    /// What the open servers of a tier have in flight, over all loops. Added up when the first
+    /// warming server of a pick asks, so that a pick without one pays nothing.
+    private func load(ofTier tier: Int) -> TierLoad {
+        let isBackup = tier != 0
+        let known = TierLoad(
+            rawValue: isBackup
+                ? backupLoad.load(ordering: .relaxed) : primaryLoad.load(ordering: .relaxed))
+        guard known.serverCount == 0 else { return known }
+        var sum = TierLoad()
+        for index in 0..<members.count where self.tier(index) == tier {
+            guard let flags = flagsIfOpen(Int(members[index].cell)), flags.weight > 0 else {
+                continue
+            }
+            sum.add(inFlight: inFlight(index))
+        }
+        if isBackup {
+            backupLoad.store(sum.rawValue, ordering: .relaxed)
+        } else {
+            primaryLoad.store(sum.rawValue, ordering: .relaxed)
+        }
+        return sum
     }
 
     func inFlight(_ index: Int) -> Int {
@@ -218,7 +251,8 @@ struct ServiceState: ~Copyable {
         roster.ignoresHealth = false
         roster.ignoresLimit = false
         roster.ignoresWarmCap = false
-        roster.serviceInFlight = exchangeCount * loopCount
+        roster.primaryLoad.store(0, ordering: .relaxed)
+        roster.backupLoad.store(0, ordering: .relaxed)
     }
 }
 

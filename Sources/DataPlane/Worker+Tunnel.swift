@@ -60,23 +60,23 @@ extension Worker where Kernel: ~Copyable {
                     from: server.value.socket, &server.value.input, &server.value.ready,
                     to: client.value.socket, &client.value.ready,
                     isClosed: &turn.value.closesTunnelToClient)
-                turn.value.bytesOut += UInt64(step.count)
+                turn.value.bytesOut += UInt64(step.sentCount)
                 if step.isBroken {
                     tunnelEnded(turn)
                     return
                 }
-                progress = progress || step.count > 0
+                progress = progress || step.moved
             }
             let step = tunnelStep(
                 from: client.value.socket, &client.value.input, &client.value.ready,
                 to: server.value.socket, &server.value.ready,
                 isClosed: &turn.value.closesTunnelToServer)
-            turn.value.bytesIn += UInt64(step.count)
+            turn.value.bytesIn += UInt64(step.sentCount)
             if step.isBroken {
                 tunnelEnded(turn)
                 return
             }
-            progress = progress || step.count > 0
+            progress = progress || step.moved
             guard progress else { break }
             moved = true
         }
@@ -98,37 +98,48 @@ extension Worker where Kernel: ~Copyable {
         close(client)
     }
 
+    /// What one step of one direction did.
+    private struct TunnelStep {
+        /// Handed to the kernel for the other side.
+        var sentCount = 0
+        /// Something was sent or read: another step may go on from there.
+        var moved = false
+        var isBroken = false
+    }
+
     /// Sends what `input` holds, then reads once more.
     private mutating func tunnelStep(
         from source: borrowing FileDescriptor, _ input: inout Buffer, _ ready: inout Readiness,
         to target: borrowing FileDescriptor, _ targetReady: inout Readiness,
         isClosed: inout Bool
-    ) -> (count: Int, isBroken: Bool) {
-        guard !isClosed else { return (0, false) }
-        var sent = 0
+    ) -> TunnelStep {
+        var step = TunnelStep()
+        guard !isClosed else { return step }
         if !input.isEmpty {
             switch kernel.send(target, input.bytes) {
             case .bytes(let count):
                 input.consume(count)
-                sent = count
+                step.sentCount = count
+                step.moved = true
                 guard input.isEmpty else {
                     targetReady.remove(.writable)
-                    return (sent, false)
+                    return step
                 }
             case .wouldBlock:
                 targetReady.remove(.writable)
-                return (0, false)
+                return step
             case .failed, .endOfStream:
-                return (0, true)
+                step.isBroken = true
+                return step
             }
         }
         guard ready.contains(.readable) else {
             blocks.recycle(exchange(&input, with: Buffer()))
-            return (sent, false)
+            return step
         }
         if !input.hasBlock {
             // No block to be had: the edge is written down, the next turn tries again.
-            guard let block = blocks.take(.small) else { return (sent, false) }
+            guard let block = blocks.take(.small) else { return step }
             input = block
         }
         input.reset()
@@ -137,18 +148,20 @@ extension Worker where Kernel: ~Copyable {
         case .bytes(let count):
             if count < room, !ready.contains(.peerFinished) { ready.remove(.readable) }
             // Sent in the next round.
-            return (max(sent, 1), false)
+            step.moved = true
+            return step
         case .wouldBlock:
             ready.remove(.readable)
             blocks.recycle(exchange(&input, with: Buffer()))
-            return (sent, false)
+            return step
         case .endOfStream:
             isClosed = true
             kernel.shutdownSending(target)
             blocks.recycle(exchange(&input, with: Buffer()))
-            return (sent, false)
+            return step
         case .failed:
-            return (sent, true)
+            step.isBroken = true
+            return step
         }
     }
 }

@@ -1,8 +1,11 @@
 import CLinux
 import Glibc
 
-/// An inotify watch on a directory: it becomes readable when an entry is written, made, moved
-/// or removed.
+/// An inotify watch on a directory: it becomes readable when an entry has been written and
+/// closed, or is made, moved or removed.
+///
+/// Writes are reported when the writer closes the file, not one by one: before, it may be half
+/// of what it is going to be.
 ///
 /// The directory and not the file is watched, because a file is rarely written in place: editors
 /// rename a new one over it, and Kubernetes swaps a symbolic link beside it.
@@ -14,7 +17,7 @@ public struct DirectoryWatch: ~Copyable, Sendable {
         guard number >= 0 else { throw .current }
         let watch = FileDescriptor(owning: number)
         let mask =
-            IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO
+            IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO
             | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF
         guard unsafe inotify_add_watch(number, path, UInt32(mask)) >= 0 else { throw .current }
         descriptor = watch

@@ -41,6 +41,14 @@ public struct Histogram: Sendable, BitwiseCopyable {
         return rest
     }
 
+    /// Whether this may be a later copy of `earlier`: no bucket holds less.
+    public func contains(_ earlier: borrowing Histogram) -> Bool {
+        for index in 0..<Self.bucketCount where buckets[index] < earlier.buckets[index] {
+            return false
+        }
+        return true
+    }
+
     /// The duration that the given share of all does not exceed, within 3 %; `nil` when none
     /// was recorded.
     ///

@@ -52,6 +52,30 @@ struct SlowStartTests {
         #expect(SlowStart.inFlightCap(inFlight: 0, servers: 0) == .max)
     }
 
+    @Test("the cap of one among many compares it with the others, not with itself")
+    func tierLoad() {
+        var load = TierLoad()
+        #expect(load.serverCount == 0)
+        #expect(load.rawValue == 0)
+        load.add(inFlight: 3)
+        // Alone.
+        #expect(load.warmCap(without: 3) == .max)
+        for inFlight in [10, 10, 10, 10] { load.add(inFlight: inFlight) }
+        #expect(load.serverCount == 5)
+        #expect(load.inFlight == 43)
+        #expect(load.warmCap(without: 3) == SlowStart.inFlightCap(inFlight: 40, servers: 4))
+        #expect(load.warmCap(without: 10) == SlowStart.inFlightCap(inFlight: 33, servers: 4))
+        // A counter that moved between the two looks.
+        #expect(load.warmCap(without: 100) == 1)
+        #expect(TierLoad(rawValue: load.rawValue) == load)
+        var idle = TierLoad()
+        for _ in 0..<4096 { idle.add(inFlight: 0) }
+        #expect(idle.serverCount == 4096)
+        #expect(idle.warmCap(without: 0) == 1)
+        idle.add(inFlight: 1 << 40)
+        #expect(idle.inFlight == 1 << 40)
+    }
+
     @Test("a cold newcomer does not get the first requests of a busy service")
     func noFlood() {
         var random = SeededGenerator(seed: 40)

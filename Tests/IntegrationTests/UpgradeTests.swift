@@ -102,4 +102,37 @@ struct UpgradeTests {
         let proxy = try ProxyProcess(ProxyPlan(servers: [server.port], service: "retries: off"))
         #expect(try proxy.ask(get()).status == 502)
     }
+
+    @Test("The access log counts the bytes of each direction, none twice and none made up")
+    func byteCounts() throws {
+        let sent = [1, 100, 65_536, 3, 400_000]
+        let answered = [7, 1, 1, 150_000, 2]
+        let server = try ScriptedServer(isRecording: false) { peer, _ in
+            _ = try peer.readRequest()
+            try peer.send(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+            for (heard, count) in zip(sent, answered) {
+                _ = try peer.read(heard)
+                try peer.send(String(repeating: "s", count: count))
+            }
+            _ = try peer.readToEnd()
+        }
+        let proxy = try ProxyProcess(
+            ProxyPlan(servers: [server.port], rest: "access_log: { mode: all }"))
+        let client = try proxy.client()
+        try client.send(get("/counted", fields: "Upgrade: x\r\nConnection: upgrade\r\n"))
+        #expect(try client.readResponse().status == 101)
+        for (count, heard) in zip(sent, answered) {
+            try client.send(String(repeating: "c", count: count))
+            #expect(try client.read(heard).count == heard)
+        }
+        client.finishSending()
+        #expect(client.isEnded())
+        #expect(proxy.waitForLog("/counted"))
+        let line = proxy.process.output.split(separator: "\n").first { $0.contains("/counted") }
+        let text = String(line ?? "")
+        #expect(text.contains("\"in\":\(sent.reduce(0, +)),"), "\(text)")
+        #expect(text.contains("\"out\":\(answered.reduce(0, +)),"), "\(text)")
+        #expect(server.problems.isEmpty)
+    }
 }

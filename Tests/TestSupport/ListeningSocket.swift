@@ -84,9 +84,16 @@ final class ListeningSocket: Sendable {
         }
     }
 
-    /// Wakes a thread that waits in ``accept()``.
-    func stop() { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }
+    /// Refuses connections from now on, and wakes a thread that waits in ``accept()``. The
+    /// number stays in use as long as that thread may use it: a number that is given away would
+    /// be another play's socket.
+    func stop() {
+        isClosed.withLock { closed in
+            if !closed { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }
+        }
+    }
 
+    /// Only where nobody waits in ``accept()``.
     func close() {
         let isFirst = isClosed.withLock { closed in
             defer { closed = true }

@@ -126,7 +126,6 @@ public final class ScriptedServer: Prop {
         for peer in peers { peer.abort() }
         for peer in cast.waiting.withLock({ Array($0.values) }) { peer.abort() }
         cast.running.waitUntilNone(seconds: 2)
-        listener.close()
     }
 }
 

@@ -1,0 +1,129 @@
+import ControlPlane
+import Telemetry
+import Testing
+import Timing
+
+@Suite("Traffic, as status shows it")
+struct TrafficTests {
+    /// One loop's report, which counts from its start on.
+    private struct Loop {
+        var requests = 0
+        var latencies = Histogram()
+
+        mutating func answer(_ count: Int, in milliseconds: Int) {
+            for _ in 0..<count {
+                requests += 1
+                latencies.record(.milliseconds(milliseconds))
+            }
+        }
+    }
+
+    private func sample(_ traffic: inout ServiceTraffic, _ loops: [Loop]) {
+        traffic.begin()
+        for loop in loops { traffic.add(requests: loop.requests, latencies: loop.latencies) }
+        traffic.end()
+    }
+
+    /// Within 3 %, as the histogram promises.
+    private func isNear(_ interval: Interval?, _ milliseconds: Double) -> Bool {
+        guard let interval else { return false }
+        return abs(interval.milliseconds - milliseconds) <= milliseconds * 0.035
+    }
+
+    @Test("No answers, no quantiles")
+    func none() {
+        var traffic = ServiceTraffic()
+        #expect(traffic.recent.quantile(0.5) == nil)
+        sample(&traffic, [Loop(), Loop()])
+        #expect(traffic.recent.quantile(0.99) == nil)
+        #expect(traffic.requestCount == 0)
+    }
+
+    @Test("p50 and p99 of all loops together, over the last ten seconds")
+    func window() {
+        var traffic = ServiceTraffic()
+        var loops = [Loop(), Loop()]
+        sample(&traffic, loops)
+        // A bad second, and nine good ones.
+        loops[0].answer(1_000, in: 800)
+        sample(&traffic, loops)
+        #expect(isNear(traffic.recent.quantile(0.5), 800))
+        for _ in 0..<9 {
+            loops[0].answer(150, in: 5)
+            loops[1].answer(100, in: 20)
+            sample(&traffic, loops)
+        }
+        #expect(isNear(traffic.recent.quantile(0.99), 800))
+        #expect(isNear(traffic.recent.quantile(0.3), 5))
+        #expect(traffic.recent.count == 3_250)
+        // The bad one is eleven seconds ago.
+        loops[0].answer(150, in: 5)
+        loops[1].answer(100, in: 20)
+        sample(&traffic, loops)
+        #expect(traffic.recent.count == 2_500)
+        #expect(isNear(traffic.recent.quantile(0.5), 5))
+        #expect(isNear(traffic.recent.quantile(0.99), 20))
+        #expect(traffic.requestCount == 3_500)
+    }
+
+    @Test("When nobody asked lately, the quantiles are those of all time")
+    func silence() {
+        var traffic = ServiceTraffic()
+        var loop = Loop()
+        loop.answer(10, in: 40)
+        for _ in 0..<30 { sample(&traffic, [loop]) }
+        #expect(isNear(traffic.recent.quantile(0.5), 40))
+    }
+
+    @Test("A service that loops count anew leaves no nonsense behind")
+    func fresh() {
+        var traffic = ServiceTraffic()
+        var loop = Loop()
+        loop.answer(1_000, in: 10)
+        for _ in 0..<3 { sample(&traffic, [loop]) }
+        loop = Loop()
+        loop.answer(2_000, in: 30)
+        sample(&traffic, [loop])
+        #expect(traffic.recent.count == 2_000)
+        #expect(isNear(traffic.recent.quantile(0.01), 30))
+        loop.answer(1_000, in: 60)
+        sample(&traffic, [loop])
+        #expect(traffic.recent.count == 1_000)
+        #expect(isNear(traffic.recent.quantile(0.5), 60))
+    }
+
+    @Test("A server's rate is what it answered since it was looked at last")
+    func rate() {
+        var traffic = ServerTraffic()
+        let start = LoopInstant.zero + .seconds(100)
+        traffic.sample(answers: 5_000, now: start)
+        #expect(traffic.rate == 0)
+        traffic.sample(answers: 5_300, now: start + .seconds(1))
+        #expect(traffic.rate == 300)
+        traffic.sample(answers: 5_300, now: start + .milliseconds(1_500))
+        #expect(traffic.rate == 0)
+        traffic.sample(answers: 5_400, now: start + .milliseconds(3_500))
+        #expect(traffic.rate == 50)
+        // The same moment again changes nothing; a counter that was cleared is no negative rate.
+        traffic.sample(answers: 9_999, now: start + .milliseconds(3_500))
+        #expect(traffic.rate == 50)
+        traffic.sample(answers: 0, now: start + .seconds(5))
+        #expect(traffic.rate == 0)
+    }
+}
+
+@Suite("Numbers")
+struct NumbersTests {
+    @Test("Fresh ones first, then the one that has been free for longest; none beyond the bound")
+    func order() {
+        var numbers = Numbers(capacity: 3)
+        #expect(numbers.freeCount == 3)
+        #expect([numbers.take(), numbers.take()] == [0, 1])
+        numbers.giveBack(0)
+        #expect(numbers.freeCount == 2)
+        #expect(numbers.take() == 2)
+        numbers.giveBack(1)
+        #expect([numbers.take(), numbers.take(), numbers.take()] == [0, 1, nil])
+        #expect(numbers.freeCount == 0)
+    }
+}
