@@ -197,7 +197,9 @@ struct UnderLoad {
             #expect(eventually { ["up", "warming"].contains(proxy.serverStates()[address] ?? "") })
             let result = load.finish()
             #expect(result.failureCount == 0, "\(result)")
-            #expect(result.latencies.count { $0 > 1_500_000 } <= 2 * held, "\(held), \(result)")
+            // A client that is held is late with the requests that it had planned meanwhile.
+            let late = result.latencies.count { $0 > 1_500_000 }
+            #expect(late <= 16 * held, "\(held) held, \(result)")
         }
     }
 
