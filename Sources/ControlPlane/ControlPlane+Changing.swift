@@ -72,6 +72,12 @@ extension ControlPlane {
             if !isStart { post(.adopt(snapshot)) }
         }
         for listener in removedListeners { post(.stopListening(listener: listener.id)) }
+        if !removedListeners.isEmpty {
+            afterEveryLoop { [unowned self] in
+                for listener in removedListeners { listener.isClosed = true }
+                releaseListeners()
+            }
+        }
         hand(change.opened)
         for server in leaving { leave(server) }
         receipt.generation = generation
@@ -148,12 +154,13 @@ extension ControlPlane {
         }
     }
 
-    /// The number of a closed listener is free when its last client has gone.
+    /// The number of a listener that every loop has closed is free when its last client has
+    /// gone.
     func releaseListeners() {
         retiredListeners.removeAll { listener in
-            guard listenerCells[listener.id].connections.load(ordering: .relaxed) == 0 else {
-                return false
-            }
+            guard listener.isClosed,
+                listenerCells[listener.id].connections.load(ordering: .relaxed) == 0
+            else { return false }
             listenerNumbers.giveBack(listener.id)
             return true
         }

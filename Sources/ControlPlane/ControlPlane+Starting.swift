@@ -140,7 +140,9 @@ extension ControlPlane {
         do throws(Errno) {
             // SO_REUSEPORT lets two programs of one user share a port in silence.
             // Our own loops may be about to close a listener that comes back now.
-            let isReturning = retiredListeners.contains { $0.address == listener.address }
+            let isReturning = retiredListeners.contains {
+                $0.address == listener.address && !$0.isClosed
+            }
             if !isReturning, try ListeningSocket.isTaken(address) { throw Errno.addressInUse }
             for _ in 0..<loopCount {
                 opened.sockets.append(

@@ -91,6 +91,8 @@ final class ListenerEntry {
     let id: Int
     let address: ListenAddress
     var configuration: ListenerConfiguration
+    /// Removed, and no loop listens there any more.
+    var isClosed = false
 
     init(_ configuration: ListenerConfiguration, id: Int) {
         self.id = id

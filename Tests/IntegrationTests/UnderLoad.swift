@@ -31,10 +31,10 @@ struct UnderLoad {
             mayBeRefused: mayBeRefused)
     }
 
-    /// Waits for so many more requests, ten times as many in `make soak`.
+    /// Waits for so many more requests.
     private func more(_ count: Int, of load: LoadClient) {
-        let goal = load.result.requestCount + count * factor
-        #expect(load.waitForRequests(goal, seconds: 60 * Double(factor)), "\(load.result)")
+        let goal = load.result.requestCount + count
+        #expect(load.waitForRequests(goal, seconds: 60), "\(load.result)")
     }
 
     // MARK: Changes
@@ -57,7 +57,7 @@ struct UnderLoad {
             if command[0] == "add" {
                 #expect(result.output.contains("first answer 200"), "\(result)")
             }
-            more(300, of: load)
+            more(300 * factor, of: load)
         }
         let result = load.finish()
         #expect(result.failureCount == 0, "\(result)")
@@ -197,7 +197,9 @@ struct UnderLoad {
             #expect(eventually { ["up", "warming"].contains(proxy.serverStates()[address] ?? "") })
             let result = load.finish()
             #expect(result.failureCount == 0, "\(result)")
-            #expect(result.latencies.count { $0 > 1_500_000 } <= 2 * held, "\(held), \(result)")
+            // A client that is held is late with the requests that it had planned meanwhile.
+            let late = result.latencies.count { $0 > 1_500_000 }
+            #expect(late <= 16 * held, "\(held) held, \(result)")
         }
     }
 
@@ -274,11 +276,14 @@ struct UnderLoad {
         }
         let text = Array(get(fields: "X-Slow: \(String(repeating: "x", count: 100))\r\n").utf8)
         for step in 0..<patience {
+            // Spread over the second: a crowd does not speak in unison.
             let start = now()
-            for client in heads { try? client.send([text[step]]) }
-            for client in bodies { try? client.send([text[step]]) }
-            let left = 1 - (now() - start)
-            if left > 0 { Thread.sleep(milliseconds: Int(left * 1000)) }
+            for (index, client) in (heads + bodies).enumerated() {
+                let due = start + Double(index) / Double(headCount + bodyCount)
+                let early = due - now()
+                if early > 0.001 { Thread.sleep(milliseconds: Int(early * 1000)) }
+                try? client.send([text[step]])
+            }
         }
         let growth = proxy.process.highestResidentBytes - before
         var answers: [Int: Int] = [:]
