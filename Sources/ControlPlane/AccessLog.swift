@@ -46,10 +46,10 @@ final class AccessLog: Sendable {
     /// Of each loop: some thousand records.
     private static let ringByteCount = 1 << 20
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
     /// Where to go on from the next round. Apart from the state, which the thread holds while a
     /// slow disk writes.
-    private let next = Mutex<Target?>(nil)
+    private let next = Locked<Target?>(nil)
     private let wantsReopening = Atomic<Bool>(false)
     private let losses = Atomic<Int>(0)
     private let names: NameTable
@@ -60,7 +60,7 @@ final class AccessLog: Sendable {
     ) {
         self.names = names
         self.report = report
-        state = Mutex(State())
+        state = Locked(State())
     }
 
     /// Records that were lost since the start.
@@ -79,7 +79,7 @@ final class AccessLog: Sendable {
     func setDestination(_ destination: AccessLogConfiguration.Destination) throws(Errno) {
         var file: FileDescriptor?
         if case .file(let path) = destination { file = try File.openForAppending(path) }
-        let target = Mutex<Target?>(Target(destination: destination, file: file))
+        let target = Locked<Target?>(Target(destination: destination, file: file))
         next.withLock { next in next = target.withLock { $0.take() } }
     }
 
@@ -203,9 +203,9 @@ final class AccessLog: Sendable {
 
 /// The reader of one loop's ring; used under the access log's lock only.
 private final class LoopReader: Sendable {
-    private let reader: Mutex<AccessRecordReader>
+    private let reader: Locked<AccessRecordReader>
 
-    init(_ reader: consuming AccessRecordReader) { self.reader = Mutex(reader) }
+    init(_ reader: consuming AccessRecordReader) { self.reader = Locked(reader) }
 
     var droppedCount: UInt64 { reader.withLock { $0.droppedCount } }
 
@@ -216,9 +216,9 @@ private final class LoopReader: Sendable {
 
 /// Carries the loop's end of a ring, which cannot be copied, to the loop's thread.
 final class AccessRecordWriterBox: Sendable {
-    private let ring: Mutex<ByteRingProducer?>
+    private let ring: Locked<ByteRingProducer?>
 
-    init(_ ring: consuming ByteRingProducer) { self.ring = Mutex(ring) }
+    init(_ ring: consuming ByteRingProducer) { self.ring = Locked(ring) }
 
     /// The writer, once.
     func take() -> AccessRecordWriter? {

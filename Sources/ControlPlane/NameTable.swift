@@ -1,4 +1,4 @@
-import Synchronization
+import Linux
 import Telemetry
 
 /// The names behind the numbers of one generation of the configuration.
@@ -20,7 +20,7 @@ final class NameTable: Sendable {
     /// changes of the configuration it may outlive and still be named.
     private static let capacity = 256
 
-    private let generations = Mutex<[UInt64: GenerationNames]>([:])
+    private let generations = Locked<[UInt64: GenerationNames]>([:])
 
     func set(_ names: GenerationNames, generation: Int) {
         generations.withLock { generations in

@@ -2,7 +2,6 @@ import Configuration
 import Linux
 import Logging
 import Memory
-import Synchronization
 import Telemetry
 
 /// Standard error, for sentences. Nobody waits for whoever reads it: what it does not take is
@@ -14,7 +13,7 @@ final class SentenceOutput: Sendable {
     }
 
     private static let byteBound = 64 << 10
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     func print(_ line: String) {
         state.withLock { state in

@@ -1,5 +1,4 @@
 import Linux
-import Synchronization
 
 /// How many connections each client address holds, over all loops.
 ///
@@ -11,7 +10,7 @@ public final class ClientCounts: Sendable {
         var low: UInt64
     }
 
-    private let counts = Mutex<[Address: Int]>([:])
+    private let counts = Locked<[Address: Int]>([:])
 
     public init() {}
 

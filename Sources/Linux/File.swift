@@ -1,6 +1,5 @@
 import CLinux
 import Glibc
-import Synchronization
 public import Timing
 
 /// Files, for the calm side: configuration, sockets' directories, logs.
@@ -190,7 +189,7 @@ public enum StandardStream: CInt, Sendable {
     case error = 2
 
     /// Of those who write without waiting.
-    fileprivate static let turn = Mutex(())
+    fileprivate static let turn = Locked(())
 
     /// Writes everything.
     public func write(_ bytes: [UInt8]) throws(Errno) {

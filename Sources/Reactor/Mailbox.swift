@@ -1,12 +1,11 @@
 public import Linux
-import Synchronization
 
 /// The one door between threads: anybody posts, the loop that owns it collects.
 ///
 /// Messages are rare (a reload, a drain), so a mutex is the right tool: the loop pays for it
 /// only in turns in which the bell rang. Request handling never touches a mailbox.
 public final class Mailbox<Message: Sendable>: Sendable {
-    private let messages = Mutex<[Message]>([])
+    private let messages = Locked<[Message]>([])
     private let bell: EventDescriptor
 
     public init() throws(Errno) { bell = try EventDescriptor() }

@@ -1,6 +1,5 @@
 import ControlPlane
 import Linux
-import Synchronization
 import Timing
 
 /// What the demo's client has seen, for the guide to show.
@@ -10,7 +9,7 @@ final class DemoCounts: Sendable {
         var failed = 0
     }
 
-    private let seen = Mutex(Seen())
+    private let seen = Locked(Seen())
 
     func answered(by server: String) { seen.withLock { $0.byServer[server, default: 0] += 1 } }
     func failed() { seen.withLock { $0.failed += 1 } }

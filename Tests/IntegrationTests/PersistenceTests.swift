@@ -1,4 +1,3 @@
-import Synchronization
 import TestSupport
 import Testing
 
@@ -17,7 +16,7 @@ struct PersistenceTests {
     func surplus() throws {
         let width = 8
         // Nobody is answered before all of a wave have asked.
-        let asked = Mutex(0)
+        let asked = Locked(0)
         let server = try ScriptedServer { _ in
             let wave = asked.withLock { asked in
                 asked += 1

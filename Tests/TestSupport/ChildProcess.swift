@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// A program that was started here, whose output is kept, and that is stopped by its own pid.
 public final class ChildProcess: Prop {
@@ -15,7 +14,7 @@ public final class ChildProcess: Prop {
 
     public let identifier: Int32
     private let directory = TemporaryDirectory()
-    private let ending = Mutex<Ending?>(nil)
+    private let ending = Locked<Ending?>(nil)
 
     /// Starts `program`. A limit of descriptors, when given, holds for this process only. What it
     /// says goes to the paths that are given, else it is kept.

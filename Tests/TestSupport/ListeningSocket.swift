@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// What went wrong between two peers, with what had arrived until then.
 public enum PeerError: Error, CustomStringConvertible {
@@ -36,7 +35,7 @@ public enum PeerError: Error, CustomStringConvertible {
 final class ListeningSocket: Sendable {
     let descriptor: Int32
     let port: UInt16
-    private let isClosed = Mutex(false)
+    private let isClosed = Locked(false)
 
     init(port wanted: UInt16 = 0, backlog: Int32 = 4096) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Requests at a fixed total rate over keep-alive connections, until it is told to stop.
 ///
 /// The times of the requests are fixed in advance, so that a stall is seen as late answers and
@@ -35,8 +33,8 @@ public final class LoadClient: Prop {
     }
 
     private final class Shared: Sendable {
-        let result = Mutex(Result())
-        let isStopped = Mutex(false)
+        let result = Locked(Result())
+        let isStopped = Locked(false)
         let running = RunningCount()
     }
 

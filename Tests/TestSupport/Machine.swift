@@ -1,6 +1,5 @@
 import Foundation
 import Glibc
-import Synchronization
 
 /// What the tests need to know of this machine, and places and ports on it.
 public enum Machine {
@@ -19,7 +18,7 @@ public enum Machine {
     }
 
     /// Ports handed out so far: two plays at the same time must not be given the same one.
-    private static let given = Mutex<Set<UInt16>>([])
+    private static let given = Locked<Set<UInt16>>([])
 
     /// Ports of 127.0.0.1 that nobody listens on.
     ///

@@ -1,12 +1,11 @@
 import Glibc
-import Synchronization
 
 /// A pipe with a path that nobody reads until it is told: a reader of logs that has stalled.
 public final class NamedPipe: Prop {
     public let path: String
     private let descriptor: Int32
-    private let content = Mutex<[UInt8]>([])
-    private let isStopped = Mutex(false)
+    private let content = Locked<[UInt8]>([])
+    private let isStopped = Locked(false)
     private let running = RunningCount()
 
     public init(_ path: String) throws {

@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// One end of a connection that says exactly what a play tells it, and keeps what it hears.
 ///
@@ -15,7 +14,7 @@ public final class ScriptedPeer: Sendable {
 
     private let descriptor: Int32
     private let isRecording: Bool
-    private let state = Mutex(State())
+    private let state = Locked(State())
     /// Seconds that one read or write may take.
     public let timeout: Double
 

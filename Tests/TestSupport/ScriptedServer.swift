@@ -1,5 +1,3 @@
-import Synchronization
-
 /// A raw TCP server of 127.0.0.1 that plays a script on each connection, in a thread of its own.
 ///
 /// A connection counts from its first byte: health checks that connect and leave say nothing, and
@@ -17,10 +15,10 @@ public final class ScriptedServer: Prop {
             var problems: [String] = []
             var isStopped = false
         }
-        let state = Mutex(State())
+        let state = Locked(State())
         let running = RunningCount()
         /// Those whose first byte has not come.
-        let waiting = Mutex<[ObjectIdentifier: ScriptedPeer]>([:])
+        let waiting = Locked<[ObjectIdentifier: ScriptedPeer]>([:])
         let keepsRequests: Bool
 
         init(keepsRequests: Bool) { self.keepsRequests = keepsRequests }
@@ -61,7 +59,7 @@ public final class ScriptedServer: Prop {
         port: UInt16 = 0, isRecording: Bool = true,
         answering answer: @escaping @Sendable (WireMessage) -> String
     ) throws {
-        let holder = Mutex<Cast?>(nil)
+        let holder = Locked<Cast?>(nil)
         try self.init(port: port, isRecording: isRecording) { peer, _ in
             while let request = try peer.nextRequest() {
                 holder.withLock { $0 }?.note(request)

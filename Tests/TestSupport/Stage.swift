@@ -1,5 +1,4 @@
 import Dispatch
-import Synchronization
 public import Testing
 
 /// Threads on which plays may block, so that they do not hold up the tests of other rooms.
@@ -7,7 +6,7 @@ public import Testing
 /// A test that waits for a socket would otherwise sit on one of the few threads that all `async`
 /// tests share.
 public final class Stage: TaskExecutor {
-    private let jobs = Mutex<[UnownedJob]>([])
+    private let jobs = Locked<[UnownedJob]>([])
     private let waiting = DispatchSemaphore(value: 0)
 
     /// As many plays at a time as there are processors, and at least two.
@@ -64,7 +63,7 @@ public protocol Prop: AnyObject, Sendable {
 /// and are stopped in the reverse order of their making.
 public final class Props: Sendable {
     @TaskLocal static var current: Props?
-    private let kept = Mutex<[any Prop]>([])
+    private let kept = Locked<[any Prop]>([])
 
     static func keep(_ prop: any Prop) {
         current?.kept.withLock { $0.append(prop) }

@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// A thread that runs one closure.
 public enum Thread {
@@ -35,7 +34,7 @@ public enum Thread {
 
 /// How many things are still running, and a wait until none is.
 public final class RunningCount: Sendable {
-    private let count = Mutex(0)
+    private let count = Locked(0)
 
     public init() {}
 
@@ -49,7 +48,7 @@ public final class RunningCount: Sendable {
 
 /// A door that is closed until somebody opens it: how a play pauses until it is told.
 public final class Gate: Sendable {
-    private let isOpen = Mutex(false)
+    private let isOpen = Locked(false)
 
     public init() {}
 
@@ -84,7 +83,7 @@ public func eventually(timeout: Double = 10, _ condition: () throws -> Bool) ret
 
 /// Counts from several threads.
 public final class Tally: Sendable {
-    private let value = Mutex(0)
+    private let value = Locked(0)
 
     public init() {}
 
