@@ -84,8 +84,13 @@ final class ListeningSocket: Sendable {
         }
     }
 
-    /// Wakes a thread that waits in ``accept()``.
-    func stop() { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }
+    /// Wakes a thread that waits in ``accept()``. Harmless after ``close()``, when the number may
+    /// be that of somebody else's connection.
+    func stop() {
+        isClosed.withLock { closed in
+            if !closed { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }
+        }
+    }
 
     func close() {
         let isFirst = isClosed.withLock { closed in
