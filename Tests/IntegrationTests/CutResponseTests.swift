@@ -24,7 +24,8 @@ struct CutResponseTests {
         try client.send(get())
         _ = try? client.readToEnd()
         #expect(client.receivedText.contains("hello"))
-        #expect(!client.receivedText.contains("0\r\n\r\n"))
+        // A request identifier may end in 0: the line end before it belongs to the last chunk.
+        #expect(!client.receivedText.contains("\r\n0\r\n\r\n"))
         #expect(proxy.waitForLog("server_closed_midway"))
     }
 
@@ -48,7 +49,7 @@ struct CutResponseTests {
             _ = try client.readToEnd()
             // Chunked for the client: an end without the last chunk shows the cut.
             #expect(client.receivedText.lowercased().contains("transfer-encoding: chunked"))
-            #expect(!client.receivedText.contains("0\r\n\r\n"))
+            #expect(!client.receivedText.contains("\r\n0\r\n\r\n"))
         } catch PeerError.reset {
             // As good: whoever is reset knows that something is missing.
         }
@@ -61,7 +62,7 @@ struct CutResponseTests {
         let client = try proxy.client()
         try client.send(get())
         _ = try? client.readToEnd()
-        #expect(!client.receivedText.contains("0\r\n\r\n"))
+        #expect(!client.receivedText.contains("\r\n0\r\n\r\n"))
     }
 
     @Test("A head cut in the middle is a 502, for content that cannot be sent again")
