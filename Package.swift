@@ -91,6 +91,12 @@ let package = Package(
         // Tests: one folder per room, and the whole house.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
         tests("MemoryTests", of: ["Memory"]),
+        .target(
+            name: "FuzzProperties", dependencies: ["HTTP1", "HTTP", "Memory"],
+            path: "Tests/FuzzTests/Properties", swiftSettings: house),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["FuzzProperties"],
+            path: "Tests/FuzzTests/Replay", swiftSettings: house),
         tests("HTTPTests", of: ["HTTP", "Memory"]),
         tests("HTTP1Tests", of: ["HTTP1", "HTTP", "Memory"]),
         tests("BalancingTests", of: ["Balancing", "Timing"]),
