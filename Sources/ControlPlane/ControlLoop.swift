@@ -46,10 +46,13 @@ public final class ControlLoop {
 
     // MARK: - Running
 
-    /// Runs until ``stop()``.
+    /// Runs until ``stop()``. What was watched or timed is forgotten then: its closures hold
+    /// whoever made them, and would hold them for ever.
     public func run() {
         isRunning = true
         while isRunning { turn() }
+        handlers = [:]
+        for slot in timers.indices { timers[slot].action = nil }
     }
 
     public func stop() { isRunning = false }
