@@ -246,7 +246,7 @@ private final class AdminConnection {
         stage = .answering
         if let timer { loop.cancel(timer) }
         timer = nil
-        handler(request) { [weak self] response in self?.answer(response) }
+        handler(request) { response in self.answer(response) }
     }
 
     private func answer(_ response: AdminResponse) {

@@ -19,7 +19,10 @@ extension ControlPlane {
         writeFlags(of: server)
         let drain = drainTimes.removeValue(forKey: ObjectIdentifier(server))
         let time = drain ?? server.service.configuration.timeouts.drain
-        wait(for: server, until: Clock.monotonic() + time)
+        let deadline = Clock.monotonic() + time
+        // A loop may have picked the server before it saw the flag and be about to count its
+        // request: only when each has come round is nothing in flight the truth.
+        afterEveryLoop { [unowned self] in wait(for: server, until: deadline) }
     }
 
     private func wait(for server: ServerEntry, until deadline: LoopInstant) {
