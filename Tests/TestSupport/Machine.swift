@@ -17,6 +17,11 @@ public enum Machine {
         return result?.status == 0
     }
 
+    /// Whether the address sanitizer watches, which keeps freed memory for a while.
+    public static var isAddressSanitized: Bool {
+        ProcessInfo.processInfo.environment["ASAN_OPTIONS"] != nil
+    }
+
     /// Ports handed out so far: two plays at the same time must not be given the same one.
     private static let given = Locked<Set<UInt16>>([])
 
