@@ -114,13 +114,15 @@ struct LiveChangeTests {
         func serve(_ index: Int) { plan.servers = [servers[index].address] }
         serve(1)
         try proxy.rewrite(plan)
-        #expect(eventually { (try? proxy.ask(get()).text) == "b" }, "written in place")
+        #expect(
+            eventually { (try? proxy.ask(get()).text) == "b" }, "written in place: \(proxy.log)")
         serve(2)
         try proxy.replace(plan)
-        #expect(eventually { (try? proxy.ask(get()).text) == "c" }, "renamed over")
+        #expect(eventually { (try? proxy.ask(get()).text) == "c" }, "renamed over: \(proxy.log)")
         serve(3)
         try proxy.replace(plan)
-        #expect(eventually { (try? proxy.ask(get()).text) == "d" }, "renamed over again")
+        #expect(
+            eventually { (try? proxy.ask(get()).text) == "d" }, "renamed over again: \(proxy.log)")
     }
 
     @Test("A symbolic link that is switched is a change (Kubernetes)")

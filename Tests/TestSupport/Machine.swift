@@ -54,6 +54,8 @@ public enum Machine {
         return Int(limit.rlim_cur)
     }
 
+    public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
     /// Where an installed program is, also in the places that are not on a user's path.
     public static func program(_ name: String) -> String? {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"

@@ -201,7 +201,9 @@ public final class ProxyProcess: Sendable {
 
     private func waitUntilListening() throws {
         let isListening = eventually(timeout: 20) {
-            !process.isRunning || (try? ScriptedClient(port: port)) != nil
+            !process.isRunning
+                || ((try? ScriptedClient(port: port)) != nil
+                    && (socket.isEmpty || Machine.exists(socket)))
         }
         guard isListening, process.isRunning else {
             let state = process.end.map { "\($0)" } ?? "does not listen on \(port)"
