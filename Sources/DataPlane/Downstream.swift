@@ -29,6 +29,7 @@ struct Downstream: ~Copyable {
     }
 
     let socket: FileDescriptor
+    var link = Link()
     var input = Buffer()
     var output = Buffer()
     var exchange: Place<Exchange>?

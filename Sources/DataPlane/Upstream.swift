@@ -13,6 +13,7 @@ struct Upstream: ~Copyable {
     enum Phase: UInt8 { case connecting, leased, idle, closed }
 
     let socket: FileDescriptor
+    var link = Link()
     var input = Buffer()
     /// The part of a request head that could not be sent at once.
     var output = Buffer()

@@ -163,7 +163,7 @@ extension Worker where Kernel: ~Copyable {
             close(client)
             return
         }
-        kernel.shutdownSending(client.value.socket)
+        finishSending(client.value.socket, client.value.link)
         client.value.phase = .lingering
         setDeadline(client, now + .seconds(2))
         linger(client)
@@ -185,7 +185,7 @@ extension Worker where Kernel: ~Copyable {
         for _ in 0..<16 {
             guard client.value.ready.contains(.readable) else { break }
             client.value.input.reset()
-            switch kernel.receive(client.value.socket, into: &client.value.input, atMost: .max) {
+            switch receive(client) {
             case .bytes: continue
             case .wouldBlock: client.value.ready.remove(.readable)
             case .endOfStream, .failed:

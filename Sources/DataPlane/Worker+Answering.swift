@@ -59,7 +59,7 @@ extension Worker where Kernel: ~Copyable {
             reason, .text, id: id, isHead: false, persistence: true, minorVersion: 1)
         // What a client that breaks rules does not take is not kept for it.
         let scratch = scratch
-        if client.value.output.isEmpty { _ = kernel.send(client.value.socket, scratch.value.bytes) }
+        if client.value.output.isEmpty { _ = send(client, scratch.value.bytes) }
         closeGently(client)
     }
 

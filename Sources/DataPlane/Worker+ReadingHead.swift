@@ -13,17 +13,11 @@ extension Worker where Kernel: ~Copyable {
         }
         while client.value.ready.contains(.readable) {
             guard makeRoom(client) else { return }
-            let room = client.value.input.room
-            switch kernel.receive(client.value.socket, into: &client.value.input, atMost: .max) {
-            case .bytes(let count):
-                // A short read counts as wouldBlock, as epoll(7) allows for streams; but after
-                // the peer has finished, no further edge will come for its end.
-                if count < room, !client.value.ready.contains(.peerFinished) {
-                    client.value.ready.remove(.readable)
-                }
+            switch receive(client) {
+            case .bytes:
                 if parseHead(client) { return }
             case .wouldBlock:
-                client.value.ready.remove(.readable)
+                break
             case .endOfStream, .failed:
                 // Nothing was asked, or not to its end: there is nobody to answer.
                 close(client)

@@ -40,10 +40,10 @@ extension Worker where Kernel: ~Copyable {
         let headCount = scratch.value.count
         let result =
             contentCount > 0 && !isJoined
-            ? kernel.send(
-                server.value.socket, scratch.value.bytes,
+            ? send(
+                server, scratch.value.bytes,
                 client.value.input.span(from: turn.value.sentEnd, to: turn.value.validEnd))
-            : kernel.send(server.value.socket, scratch.value.bytes)
+            : send(server, scratch.value.bytes)
         switch result {
         case .wouldBlock:
             // Still connecting: composed again when the edge comes.
@@ -96,7 +96,7 @@ extension Worker where Kernel: ~Copyable {
         let client = turn.value.client
         for _ in 0..<32 {
             if !server.value.output.isEmpty {
-                switch kernel.send(server.value.socket, server.value.output.bytes) {
+                switch send(server, server.value.output.bytes) {
                 case .bytes(let count):
                     server.value.output.consume(count)
                     guard server.value.output.isEmpty else {
@@ -113,8 +113,8 @@ extension Worker where Kernel: ~Copyable {
                 }
             }
             if turn.value.sentEnd < turn.value.validEnd {
-                let result = kernel.send(
-                    server.value.socket,
+                let result = send(
+                    server,
                     client.value.input.span(from: turn.value.sentEnd, to: turn.value.validEnd))
                 switch result {
                 case .bytes(let count):
@@ -273,15 +273,11 @@ extension Worker where Kernel: ~Copyable {
         } else {
             limit = room
         }
-        switch kernel.receive(client.value.socket, into: &client.value.input, atMost: limit) {
-        case .bytes(let count):
+        switch receive(client, atMost: limit) {
+        case .bytes:
             turn.value.isDecoderHungry = false
-            if count < limit, !client.value.ready.contains(.peerFinished) {
-                client.value.ready.remove(.readable)
-            }
             return true
         case .wouldBlock:
-            client.value.ready.remove(.readable)
             awaitClient(turn)
             return false
         case .endOfStream, .failed:

@@ -87,7 +87,7 @@ extension Worker where Kernel: ~Copyable {
     /// - Returns: whether all of it is gone. When not, either an edge will come, or the
     ///   exchange has ended because the client left.
     mutating func flush(_ client: Client) -> Bool {
-        switch kernel.send(client.value.socket, client.value.output.bytes) {
+        switch send(client, client.value.output.bytes) {
         case .bytes(let count):
             client.value.output.consume(count)
             guard client.value.output.isEmpty else {
@@ -119,7 +119,7 @@ extension Worker where Kernel: ~Copyable {
             return true
         }
         let scratch = scratch
-        switch kernel.send(client.value.socket, scratch.value.bytes) {
+        switch send(client, scratch.value.bytes) {
         case .bytes(let count):
             scratch.value.consume(count)
             if scratch.value.isEmpty { return true }
@@ -168,14 +168,10 @@ extension Worker where Kernel: ~Copyable {
                 return false
             }
         }
-        let room = server.value.input.room
-        switch kernel.receive(server.value.socket, into: &server.value.input, atMost: .max) {
-        case .bytes(let count):
-            if count < room, !server.value.ready.contains(.peerFinished) {
-                server.value.ready.remove(.readable)
-            }
+        switch receive(server) {
+        case .bytes:
+            break
         case .wouldBlock:
-            server.value.ready.remove(.readable)
             if turn.value.isSendingRefused {
                 attemptFailed(turn, .serverClosedEarly, nothingSent: false)
             }
@@ -305,8 +301,8 @@ extension Worker where Kernel: ~Copyable {
         guard count > 0, client.value.output.isEmpty else { return sendScratch(turn, client) }
         let scratch = scratch
         let headCount = scratch.value.count
-        let result = kernel.send(
-            client.value.socket, scratch.value.bytes,
+        let result = send(
+            client, scratch.value.bytes,
             server.value.input.span(
                 from: server.value.input.start, to: turn.value.responseValidEnd))
         switch result {
@@ -336,8 +332,8 @@ extension Worker where Kernel: ~Copyable {
         _ turn: Turn, _ server: Server, _ client: Client
     ) -> Bool {
         let start = server.value.input.start
-        switch kernel.send(
-            client.value.socket,
+        switch send(
+            client,
             server.value.input.span(from: start, to: turn.value.responseValidEnd))
         {
         case .bytes(let count):
@@ -447,20 +443,15 @@ extension Worker where Kernel: ~Copyable {
         turn.value.responseValidEnd = 0
         turn.value.responseRawStart = 0
         turn.value.isResponseDecoderHungry = false
-        let room = server.value.input.room
-        guard room > 0 else {
+        guard server.value.input.room > 0 else {
             turn.value.rule = "chunk-too-large"
             serverBroken(turn, .serverBadAnswer)
             return false
         }
-        switch kernel.receive(server.value.socket, into: &server.value.input, atMost: .max) {
-        case .bytes(let count):
-            if count < room, !server.value.ready.contains(.peerFinished) {
-                server.value.ready.remove(.readable)
-            }
+        switch receive(server) {
+        case .bytes:
             return true
         case .wouldBlock:
-            server.value.ready.remove(.readable)
             awaitServer(turn)
             return false
         case .endOfStream:
@@ -480,12 +471,8 @@ extension Worker where Kernel: ~Copyable {
         server.value.input.reset(to: headroom)
         turn.value.responseValidEnd = headroom
         turn.value.responseRawStart = headroom
-        let room = server.value.input.room
-        switch kernel.receive(server.value.socket, into: &server.value.input, atMost: .max) {
+        switch receive(server) {
         case .bytes(let count):
-            if count < room, !server.value.ready.contains(.peerFinished) {
-                server.value.ready.remove(.readable)
-            }
             turn.value.bytesOut += UInt64(count)
             let start = prependSizeLine(
                 count, to: &server.value.input, afterChunk: turn.value.hasOpenChunk)
@@ -495,7 +482,6 @@ extension Worker where Kernel: ~Copyable {
             turn.value.responseRawStart = server.value.input.end
             return true
         case .wouldBlock:
-            server.value.ready.remove(.readable)
             awaitServer(turn)
             return false
         case .endOfStream:

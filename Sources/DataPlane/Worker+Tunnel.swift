@@ -57,8 +57,9 @@ extension Worker where Kernel: ~Copyable {
             }
             if client.value.output.isEmpty {
                 let step = tunnelStep(
-                    from: server.value.socket, &server.value.input, &server.value.ready,
-                    to: client.value.socket, &client.value.ready,
+                    from: server.value.socket, server.value.link, &server.value.input,
+                    &server.value.ready,
+                    to: client.value.socket, client.value.link, &client.value.ready,
                     isClosed: &turn.value.closesTunnelToClient)
                 turn.value.bytesOut += UInt64(step.sentCount)
                 if step.isBroken {
@@ -68,8 +69,9 @@ extension Worker where Kernel: ~Copyable {
                 progress = progress || step.moved
             }
             let step = tunnelStep(
-                from: client.value.socket, &client.value.input, &client.value.ready,
-                to: server.value.socket, &server.value.ready,
+                from: client.value.socket, client.value.link, &client.value.input,
+                &client.value.ready,
+                to: server.value.socket, server.value.link, &server.value.ready,
                 isClosed: &turn.value.closesTunnelToServer)
             turn.value.bytesIn += UInt64(step.sentCount)
             if step.isBroken {
@@ -109,14 +111,15 @@ extension Worker where Kernel: ~Copyable {
 
     /// Sends what `input` holds, then reads once more.
     private mutating func tunnelStep(
-        from source: borrowing FileDescriptor, _ input: inout Buffer, _ ready: inout Readiness,
-        to target: borrowing FileDescriptor, _ targetReady: inout Readiness,
+        from source: borrowing FileDescriptor, _ sourceLink: Link, _ input: inout Buffer,
+        _ ready: inout Readiness,
+        to target: borrowing FileDescriptor, _ targetLink: Link, _ targetReady: inout Readiness,
         isClosed: inout Bool
     ) -> TunnelStep {
         var step = TunnelStep()
         guard !isClosed else { return step }
         if !input.isEmpty {
-            switch kernel.send(target, input.bytes) {
+            switch send(target, targetLink, input.bytes) {
             case .bytes(let count):
                 input.consume(count)
                 step.sentCount = count
@@ -143,20 +146,17 @@ extension Worker where Kernel: ~Copyable {
             input = block
         }
         input.reset()
-        let room = input.room
-        switch kernel.receive(source, into: &input, atMost: .max) {
-        case .bytes(let count):
-            if count < room, !ready.contains(.peerFinished) { ready.remove(.readable) }
+        switch receive(source, sourceLink, &ready, into: &input, atMost: .max) {
+        case .bytes:
             // Sent in the next round.
             step.moved = true
             return step
         case .wouldBlock:
-            ready.remove(.readable)
             blocks.recycle(exchange(&input, with: Buffer()))
             return step
         case .endOfStream:
             isClosed = true
-            kernel.shutdownSending(target)
+            finishSending(target, targetLink)
             blocks.recycle(exchange(&input, with: Buffer()))
             return step
         case .failed:
