@@ -41,6 +41,8 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         .systemLibrary(
             name: "CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
 
         // Floor 1: ground.
         room("Timing", uses: []),
@@ -56,6 +58,7 @@ let package = Package(
 
         // Floor 3: crafts.
         room("HTTP1", uses: ["HTTP", "Memory"]),
+        room("TLS", uses: ["COpenSSL", "Linux", "Memory"]),
         room("Reactor", uses: ["Linux", "Memory", "Timing"]),
         room("Configuration", uses: ["YAML", "HTTP", "Balancing", "Timing"]),
 
@@ -66,16 +69,16 @@ let package = Package(
         room(
             "DataPlane",
             uses: [
-                "Routing", "Configuration", "HTTP1", "Reactor", "HTTP", "Balancing", "Health",
-                "Telemetry", "Linux", "Memory", "Timing",
+                "Routing", "Configuration", "HTTP1", "TLS", "Reactor", "HTTP", "Balancing",
+                "Health", "Telemetry", "Linux", "Memory", "Timing",
             ]),
 
         // Floor 6: the calm side.
         room(
             "ControlPlane",
             uses: [
-                "DataPlane", "Configuration", "HTTP1", "Reactor", "HTTP", "Balancing", "Health",
-                "Telemetry", "Linux", "Memory", "Timing",
+                "DataPlane", "Configuration", "HTTP1", "TLS", "Reactor", "HTTP", "Balancing",
+                "Health", "Telemetry", "Linux", "Memory", "Timing",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -99,6 +102,7 @@ let package = Package(
             path: "Tests/FuzzTests/Replay", swiftSettings: house),
         tests("HTTPTests", of: ["HTTP", "Memory"]),
         tests("HTTP1Tests", of: ["HTTP1", "HTTP", "Memory"]),
+        tests("TLSTests", of: ["TLS", "Memory", "TestSupport"]),
         tests("BalancingTests", of: ["Balancing", "Timing"]),
         tests("HealthTests", of: ["Health", "Timing"]),
         tests("TelemetryTests", of: ["Telemetry", "Memory", "Timing"]),

@@ -12,6 +12,12 @@ public struct ConfigurationPlaces: Equatable, Sendable {
 
     /// By the listener's index: the place of its address.
     public internal(set) var listeners: [Place] = []
+    /// By the listener's index and the certificate's: the place of the certificate.
+    public internal(set) var certificates: [[Place]] = []
+    /// By the listener's index: the place of what it says of TLS.
+    public internal(set) var listenerTLS: [Place?] = []
+    /// By the service's index: the place of what it says of TLS.
+    public internal(set) var serviceTLS: [Place?] = []
     /// By the service's index and the server's: the place of its address.
     public internal(set) var servers: [[Place]] = []
     /// By the route's index in the sorted list: the place of the route.

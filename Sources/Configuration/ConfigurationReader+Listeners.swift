@@ -14,6 +14,8 @@ extension ConfigurationReader {
             name: named.key, address: .tcp(host: "0.0.0.0", port: 0))
         var address: Field?
         var isAddressRight = false
+        var certificatePlaces: [ConfigurationPlaces.Place] = []
+        var tlsPlace: ConfigurationPlaces.Place?
         eachField(of: named.value, as: .named(.listener), at: named.path) { field in
             switch field.key {
             case "address":
@@ -31,6 +33,10 @@ extension ConfigurationReader {
                             : .failure(Value.wordMistake(text, known: ["https", "off"]))
                 }
                 listener.redirectsToHTTPS = redirects ?? false
+            case "tls":
+                listener.tls = readTLS(field, &certificatePlaces)
+                tlsPlace = ConfigurationPlaces.Place(
+                    location: location(field.keyPlace), keyPath: field.path)
             case "protocols":
                 readProtocols(field)
             case "trusted_proxies":
@@ -61,6 +67,14 @@ extension ConfigurationReader {
                 path: address.path, help: "remove one of them, or choose another port",
                 notes: [Diagnostic.Note("first used", at: places.listeners[first].location)])
         }
+        if listener.tls != nil, listener.redirectsToHTTPS {
+            report(
+                .conflict, "\(title(named.path)) speaks https already, and cannot redirect to it",
+                at: named.keyPlace, path: named.path,
+                help: "remove 'redirect: https', and put it on the listener of port 80")
+        }
+        places.certificates.append(certificatePlaces)
+        places.listenerTLS.append(tlsPlace)
         configuration.listeners.append(listener)
         places.listeners.append(
             ConfigurationPlaces.Place(
@@ -108,6 +122,7 @@ extension ConfigurationReader {
     ) {
         eachField(of: field.value, as: .named(.listenerTimeouts), at: field.path) { field in
             switch field.key {
+            case "handshake": read(field, into: &timeouts.handshake) { Value.duration($0) }
             case "header": read(field, into: &timeouts.header) { Value.duration($0) }
             case "idle": read(field, into: &timeouts.idle) { Value.duration($0) }
             case "read": read(field, into: &timeouts.read, Value.durationOrOff)

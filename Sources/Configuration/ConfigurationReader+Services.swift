@@ -39,6 +39,7 @@ extension ConfigurationReader {
                 "servers", in: named.value, path: named.path, at: named.keyPlace,
                 help: "add 'servers: [3001, 3002]'")
         }
+        checkSecurity(of: &service, serverPlaces, at: named)
         checkOrder(of: service, at: named.path)
         configuration.services.append(service)
         places.servers.append(serverPlaces)
@@ -157,6 +158,7 @@ extension ConfigurationReader {
         case "timeouts": readTimeouts(field, into: &service.timeouts)
         case "limits": readLimits(field, into: &service.limits)
         case "connections": readConnections(field, into: &service.connections)
+        case "tls": readServerTLS(field, into: &service.tls)
         case "host":
             read(field, into: &service.host) { text in
                 switch text {
@@ -329,7 +331,7 @@ extension ConfigurationReader {
     }
 
     /// Whether the value is the word `off`, before variables are filled in or after.
-    private func isOff(_ field: Field) -> Bool {
+    func isOff(_ field: Field) -> Bool {
         guard case .scalar(let raw, _) = field.value.content, !raw.isEmpty else { return false }
         if !raw.contains("${") { return Value.isOff(raw) }
         return text(of: field).map { Value.isOff($0.text) } ?? false

@@ -22,6 +22,8 @@ public struct ListenerConfiguration: Equatable, Sendable {
     public var address: ListenAddress
     /// Answers every request with 308 to the same URL on https.
     public var redirectsToHTTPS = false
+    /// `nil`: as it comes.
+    public var tls: TLS?
     /// Whose `Forwarded` and `X-Forwarded-*` fields count.
     public var trustedProxies: [AddressRange] = []
     public var timeouts = Timeouts()
@@ -34,10 +36,44 @@ public struct ListenerConfiguration: Equatable, Sendable {
     }
 
     public struct Timeouts: Equatable, Sendable {
+        public var handshake = Interval.seconds(10)
         public var header = Interval.seconds(15)
         public var idle = Interval.seconds(75)
         public var read = Interval.seconds(60)
         public var write = Interval.seconds(60)
+        public init() {}
+    }
+
+    /// Paths are absolute, or relative to the folder of the file that names them.
+    public struct TLS: Equatable, Sendable {
+        public enum Version: String, Sendable, CaseIterable {
+            case tls12 = "1.2"
+            case tls13 = "1.3"
+        }
+        public enum ClientAuthentication: String, Sendable, CaseIterable {
+            case off, optional
+            case required = "require"
+        }
+        public struct Certificate: Equatable, Hashable, Sendable {
+            public var certificate: String
+            public var key: String
+        }
+
+        /// The first is used when no name fits.
+        public var certificates: [Certificate] = []
+        /// Read again when the files change.
+        public var watches = true
+        public var minimumVersion = Version.tls12
+        /// OpenSSL's lists; `nil` for our defaults.
+        public var ciphers: String?
+        public var cipherSuites: String?
+        public var groups: String?
+        public var clientAuthentication = ClientAuthentication.off
+        public var clientCA: String?
+        public var staplesOCSP = true
+        public var usesTickets = true
+        /// Names that no certificate covers are refused.
+        public var isStrict = false
         public init() {}
     }
 
@@ -180,6 +216,8 @@ public struct ServiceConfiguration: Equatable, Sendable {
     public var timeouts = Timeouts()
     public var limits = Limits()
     public var connections = Connections()
+    /// `nil`: servers are spoken to as they are.
+    public var tls: TLS?
     public var host = Host.keep
 
     public init(name: String) { self.name = name }
@@ -281,6 +319,19 @@ public struct ServiceConfiguration: Equatable, Sendable {
         case server
         case fixed(String)
     }
+
+    /// How servers are spoken to. Verification is on unless somebody turns it off.
+    public struct TLS: Equatable, Sendable {
+        public var verifies = true
+        /// `nil`: the authorities of the system.
+        public var ca: String?
+        /// For whom the certificate must be; `nil` for the host of the address.
+        public var serverName: String?
+        public var certificate: ListenerConfiguration.TLS.Certificate?
+        /// SHA-256 of public keys, in hexadecimal digits.
+        public var pins: [String] = []
+        public init() {}
+    }
 }
 
 /// One address that serves a service.
@@ -305,6 +356,8 @@ public struct ServerConfiguration: Equatable, Sendable {
 public struct ServerAddress: Equatable, Hashable, Sendable, CustomStringConvertible {
     public var host: String
     public var port: UInt16
+    /// It was written with `https://`.
+    public var isSecure = false
 
     public init(host: String, port: UInt16) {
         self.host = host

@@ -20,7 +20,7 @@ struct Shape: Sendable {
         case root, listener, listenerTimeouts, listenerLimits, listenerHeaders
         case route, redirect, respond, headerChanges, headerNames
         case defaults, service, server, balance, health, outliers, retries, timeouts, limits
-        case connections, process, log, accessLog, admin
+        case connections, process, log, accessLog, admin, tls, certificate, serverTLS
     }
 
     let name: Name
@@ -56,6 +56,9 @@ struct Shape: Sendable {
         case .log: log
         case .accessLog: accessLog
         case .admin: admin
+        case .tls: tls
+        case .certificate: certificate
+        case .serverTLS: serverTLS
         }
     }
 
@@ -87,12 +90,12 @@ struct Shape: Sendable {
         .listener, in: .root,
         [
             yes("address"), yes("redirect"), yes("protocols"), no("proxy_protocol", but: "off"),
-            yes("trusted_proxies"), no("tls"), yes("timeouts", .listenerTimeouts),
+            yes("trusted_proxies"), yes("tls", .tls), yes("timeouts", .listenerTimeouts),
             yes("limits", .listenerLimits), yes("headers", .listenerHeaders),
         ])
     private static let listenerTimeouts = Shape(
         .listenerTimeouts, in: .listener,
-        [no("handshake"), yes("header"), yes("idle"), yes("read"), yes("write")])
+        [yes("handshake"), yes("header"), yes("idle"), yes("read"), yes("write")])
     private static let listenerLimits = Shape(
         .listenerLimits, in: .listener,
         [
@@ -126,7 +129,7 @@ struct Shape: Sendable {
         yes("balance", .balance), yes("health", .health), yes("outliers", .outliers),
         yes("when_all_down"), yes("retries", .retries), yes("timeouts", .timeouts),
         yes("limits", .limits), yes("connections", .connections),
-        no("protocol", but: "http/1.1"), no("tls"), yes("host"), no("sticky", but: "off"),
+        no("protocol", but: "http/1.1"), yes("tls", .serverTLS), yes("host"), no("sticky", but: "off"),
     ]
     private static let defaults = Shape(.defaults, in: .root, shared)
     private static let service = Shape(
@@ -186,6 +189,20 @@ struct Shape: Sendable {
             no("http_access"), no("token_file"), no("dashboard", but: "off"),
         ])
 
+    private static let tls = Shape(
+        .tls, in: .listener,
+        [
+            yes("certificates", .certificate), yes("watch"), yes("min_version"),
+            yes("ciphers"), yes("cipher_suites"), yes("groups"), yes("client_auth"),
+            yes("client_ca"), yes("ocsp"), yes("session_tickets"), yes("strict_sni"),
+        ])
+    private static let certificate = Shape(.certificate, in: .tls, [yes("cert"), yes("key")])
+    private static let serverTLS = Shape(
+        .serverTLS, in: .service,
+        [
+            yes("verify"), yes("ca"), yes("server_name"), yes("cert"), yes("key"), yes("pins"),
+        ])
+
     // MARK: - Suggestions
 
     /// Where an unknown key was meant to be: a word to write instead, or a level to move to.
@@ -214,7 +231,6 @@ struct Shape: Sendable {
     /// remove it.
     static func wayOut(without key: String) -> String? {
         switch key {
-        case "tls": "remove it, and let a proxy in front of this one speak TLS"
         case "discover": "remove it, and list the servers under 'servers:'"
         case "metrics", "tracing", "state": "remove it, or write '\(key): off'"
         case "path_regex": "use 'path: /prefix/*'"

@@ -26,10 +26,7 @@ extension Value {
     static func serverAddress(_ text: String) -> Parsed<ServerAddress> {
         if text.hasPrefix("unix:") || text.hasPrefix("/") { return .failure(unixSocket) }
         if text.hasPrefix("https://") {
-            return .failure(
-                ValueMistake(
-                    .notSupported, "is not supported by this version: TLS to servers",
-                    help: "write the address of a plain HTTP port, as 'host:port'"))
+            return secureServerAddress(text.dropFirst(8))
         }
         if text.hasPrefix("http://") {
             let bare = text.dropFirst(7).prefix { $0 != "/" }
@@ -45,6 +42,24 @@ extension Value {
                 return .success(ServerAddress(host: address.description, port: port))
             }
             return hostName(host).map { ServerAddress(host: $0, port: port) }
+        }
+    }
+
+    /// What stands behind `https://`: the port may be left out, a path may not be there.
+    private static func secureServerAddress(_ text: Substring) -> Parsed<ServerAddress> {
+        let bare = text.hasSuffix("/") ? text.dropLast() : text
+        guard !bare.contains("/"), !bare.isEmpty, !bare.hasPrefix("unix:") else {
+            return .failure(
+                ValueMistake(
+                    .badAddress, "is not the address of a server: nothing may follow its port",
+                    help: "write 'https://\(bare.prefix { $0 != "/" })'"))
+        }
+        let host = bare.hasPrefix("[") ? bare[bare.index(after: bare.lastIndex(of: "]") ?? bare.startIndex)...] : bare
+        let whole = host.contains(":") ? String(bare) : "\(bare):443"
+        return serverAddress(whole).map { address in
+            var address = address
+            address.isSecure = true
+            return address
         }
     }
 

@@ -77,6 +77,17 @@ public struct StatusAnswer: Codable, Equatable, Sendable {
         public var name: String
         public var address: String
         public var connections: Int
+        /// `nil` without TLS.
+        public var certificates: [Certificate]?
+    }
+
+    public struct Certificate: Codable, Equatable, Sendable {
+        public var file: String
+        public var names: [String]
+        /// RFC 3339.
+        public var expires: String
+        /// Negative when it has expired.
+        public var daysLeft: Int
     }
 
     /// The file has mistakes; what runs is older.

@@ -18,7 +18,9 @@ extension ControlPlane {
 
     /// Says what serves where: for a person as a small table, else as sentences.
     func announce() {
-        let places = listeners.map { "http://\($0.address)" }.joined(separator: ", ")
+        let places = listeners.map { listener in
+            (listener.configuration.tls == nil ? "http" : "https") + "://\(listener.address)"
+        }.joined(separator: ", ")
         if announcesOnTerminal {
             let service = services.first
             let strategy = service?.configuration.balance.strategy.rawValue ?? ""

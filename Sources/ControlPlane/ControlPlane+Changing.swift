@@ -12,6 +12,7 @@ struct Change {
     var file: ProxyConfiguration
     var live: LiveChanges
     var addresses: [Naming.Name: SocketAddress]
+    var credentials: Credentials
     var opened: [ControlPlane.OpenedListener]
 }
 
@@ -63,8 +64,10 @@ extension ControlPlane {
         }
         file = change.file
         live = change.live
+        let hasNewCredentials = credentials !== change.credentials
+        credentials = change.credentials
 
-        let isChange = isStart || !receipt.isEmpty
+        let isChange = isStart || hasNewCredentials || !receipt.isEmpty
         if isChange { generation += 1 }
         let snapshot = makeSnapshot()
         if isChange {
@@ -80,6 +83,7 @@ extension ControlPlane {
         }
         hand(change.opened)
         for server in leaving { leave(server) }
+        if !isStart { renewCertificateWatchers() }
         receipt.generation = generation
         receipt.milliseconds = (Clock.monotonic() - began).milliseconds
         return Committed(snapshot: snapshot, receipt: receipt, leaving: leaving)
@@ -252,7 +256,9 @@ extension ControlPlane {
         Snapshot(
             generation: generation, routes: file.routes,
             listeners: (listeners + retiredListeners).map {
-                Snapshot.Listener(id: $0.id, configuration: $0.configuration)
+                Snapshot.Listener(
+                    id: $0.id, configuration: $0.configuration,
+                    tls: credentials.listeners[$0.configuration.name])
             },
             services: services.map { service in
                 Snapshot.Service(
@@ -261,8 +267,11 @@ extension ControlPlane {
                         Snapshot.Member(
                             cell: server.cell, address: server.address,
                             authority: server.configuration.address.description,
-                            isBackup: server.configuration.isBackup)
-                    })
+                            isBackup: server.configuration.isBackup,
+                            tlsName: service.configuration.tls?.serverName
+                                ?? server.configuration.address.host)
+                    },
+                    tls: credentials.services[service.name])
             },
             accessLog: file.accessLog)
     }

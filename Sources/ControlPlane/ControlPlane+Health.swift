@@ -42,7 +42,8 @@ extension ControlPlane {
         server.schedule.checkStarted(now: loop.now, interval: health.interval, random: &random)
         let probe = Probe(
             Probe.Question(
-                health, server: server.configuration.address, at: server.address),
+                server.service.configuration, tls: credentials.services[server.service.name],
+                server: server.configuration.address, at: server.address),
             loop: loop
         ) { [unowned self] verdict, duration in
             server.probe = nil

@@ -61,6 +61,9 @@ extension ControlPlane {
                     } else {
                         refuse(Problem(diagnostics, source: outcome.source), completion)
                     }
+                case .unusable(let failure):
+                    refuse(
+                        Problem(outcome.diagnostics(failure), source: outcome.source), completion)
                 case .refused(let problem):
                     refuse(problem, errorCount: 1, completion)
                 case .ready(let change):
@@ -77,6 +80,7 @@ extension ControlPlane {
     enum Prepared {
         case ready(Change)
         case unresolved(Naming.Unresolved)
+        case unusable(Credentials.Failure)
         case refused(Problem)
     }
 
@@ -111,6 +115,12 @@ extension ControlPlane {
                         "a process knows at most \(serviceCapacity) names of services in its life",
                         help: "restart it")))
         }
+        let credentials: Credentials
+        do throws(Credentials.Failure) {
+            credentials = try file == self.file ? self.credentials : Credentials(file, ticketKeys)
+        } catch {
+            return completion(.unusable(error))
+        }
         naming.resolve(new.map { Naming.Name($0.1.address) }) { [unowned self] answer in
             switch answer {
             case .failure(let unresolved): completion(.unresolved(unresolved))
@@ -124,7 +134,9 @@ extension ControlPlane {
                     }
                     completion(
                         .ready(
-                            Change(file: file, live: live, addresses: addresses, opened: opened)))
+                            Change(
+                                file: file, live: live, addresses: addresses,
+                                credentials: credentials, opened: opened)))
                 } catch {
                     completion(
                         .refused(

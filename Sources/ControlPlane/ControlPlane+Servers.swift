@@ -34,6 +34,17 @@ extension ControlPlane {
             return completion(.failure(error))
         }
         enqueue { [unowned self] done in
+            var server = server
+            if server.address.isSecure, service.configuration.tls == nil {
+                completion(
+                    .failure(
+                        Problem(
+                            status: 422, code: "conflict",
+                            "the servers of \(service.name) are spoken to without TLS",
+                            help: "write the address without https://")))
+                return done()
+            }
+            server.address.isSecure = service.configuration.tls != nil
             if let problem = duplicate(server, in: service) {
                 completion(.failure(problem))
                 return done()
@@ -251,6 +262,7 @@ extension ControlPlane {
             switch prepared {
             case .ready(let change): completion(.applied(commit(change)))
             case .unresolved(let unresolved): completion(.refused(Problem(unresolved)))
+            case .unusable(let failure): completion(.refused(Problem(failure)))
             case .refused(let problem): completion(.refused(problem))
             }
         }

@@ -4,6 +4,7 @@ import Linux
 import Logging
 import Memory
 import Reactor
+import TLS
 import Timing
 
 extension ControlPlane {
@@ -32,16 +33,19 @@ extension ControlPlane {
     private static func start(_ options: ControlOptions) throws -> Int32 {
         Signal.ignoreBrokenPipes()
         let signals = try SignalDescriptor()
-        let (configuration, addresses, text) = try read(options.source)
+        let keys = TicketKeys()
+        let (configuration, addresses, credentials, text) = try read(options.source, keys)
         let descriptorCount = ResourceLimits.raiseDescriptors()
         let capacity = try connectionCapacity(configuration, descriptorCount: descriptorCount)
         let workerCount = configuration.process.workers ?? Processors.usableCount()
         let plane = try ControlPlane(
-            options: options, configuration: configuration, workerCount: workerCount)
+            options: options, configuration: configuration, ticketKeys: keys,
+            workerCount: workerCount)
         plane.fileText = text
         let opened = try plane.openListeners(of: configuration)
         try plane.begin(
-            configuration, addresses: addresses, opened: opened, signals: signals,
+            configuration, addresses: addresses, credentials: credentials, opened: opened,
+            signals: signals,
             connectionCapacity: capacity)
         plane.loop.run()
         plane.end()
@@ -51,8 +55,10 @@ extension ControlPlane {
     // MARK: - Before anything runs
 
     private static func read(
-        _ source: ConfigurationSource
-    ) throws(StartFailure) -> (ProxyConfiguration, [Naming.Name: SocketAddress], [UInt8]) {
+        _ source: ConfigurationSource, _ keys: TicketKeys
+    ) throws(StartFailure) -> (
+        ProxyConfiguration, [Naming.Name: SocketAddress], Credentials, [UInt8]
+    ) {
         switch source.load() {
         case .unreadable(let sentence):
             throw StartFailure(sentence: sentence, status: ExitStatus.configuration)
@@ -65,18 +71,30 @@ extension ControlPlane {
                     sentence: "not started: \(Diagnostic.summary(of: outcome.diagnostics))",
                     status: ExitStatus.configuration)
             }
+            let credentials: Credentials
+            do throws(Credentials.Failure) {
+                credentials = try Credentials(configuration, keys)
+            } catch {
+                throw refusal(outcome.diagnostics(error), outcome)
+            }
             switch Naming.resolve(configuration.serverNames) {
-            case .success(let addresses): return (configuration, addresses, text)
+            case .success(let addresses):
+                return (configuration, addresses, credentials, text)
             case .failure(let unresolved):
-                let diagnostics = outcome.unresolved(unresolved)
-                StandardStream.error.print(
-                    Diagnostic.render(
-                        diagnostics, source: outcome.source, colour: coloursErrors))
-                throw StartFailure(
-                    sentence: "not started: \(Diagnostic.summary(of: diagnostics))",
-                    status: ExitStatus.configuration)
+                throw refusal(outcome.unresolved(unresolved), outcome)
             }
         }
+    }
+
+    /// Says what is wrong with a file that could be read.
+    private static func refusal(
+        _ diagnostics: [Diagnostic], _ outcome: ConfigurationLoader.Outcome
+    ) -> StartFailure {
+        StandardStream.error.print(
+            Diagnostic.render(diagnostics, source: outcome.source, colour: coloursErrors))
+        return StartFailure(
+            sentence: "not started: \(Diagnostic.summary(of: diagnostics))",
+            status: ExitStatus.configuration)
     }
 
     /// Colour on a terminal, unless the person has none of it (no-color.org).
@@ -178,18 +196,21 @@ extension ControlPlane {
 
     private func begin(
         _ configuration: ProxyConfiguration, addresses: [Naming.Name: SocketAddress],
-        opened: [OpenedListener], signals: consuming SignalDescriptor, connectionCapacity: Int
+        credentials: Credentials, opened: [OpenedListener], signals: consuming SignalDescriptor, connectionCapacity: Int
     ) throws {
         try accessLog.setDestination(configuration.accessLog.destination)
         try loop.attach(control) { [unowned self] in receive($0) }
         try loop.attach(accessLogEvents) { [unowned self] in receive($0) }
         try watch(signals)
         try openAdminSocket(configuration.admin)
-        let change = Change(file: configuration, live: live, addresses: addresses, opened: [])
+        let change = Change(
+            file: configuration, live: live, addresses: addresses, credentials: credentials,
+            opened: [])
         let snapshot = commit(change, isStart: true).snapshot
         try startLoops(snapshot, connectionCapacity: connectionCapacity)
         try accessLog.start()
         watchFile()
+        watchCertificates()
         loop.every(.seconds(1)) { [unowned self] in sample() }
         loop.every(.milliseconds(250)) { [unowned self] in
             warm()

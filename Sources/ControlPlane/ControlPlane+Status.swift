@@ -19,7 +19,8 @@ extension ControlPlane {
         let answers = listeners.map {
             StatusAnswer.Listener(
                 name: $0.configuration.name, address: $0.address.description,
-                connections: listenerCells[$0.id].connections.load(ordering: .relaxed))
+                connections: listenerCells[$0.id].connections.load(ordering: .relaxed),
+                certificates: certificateAnswers(of: $0.configuration))
         }
         return StatusAnswer(
             version: options.version, process: Int(ThisProcess.identifier),

@@ -4,6 +4,7 @@ import Linux
 import Logging
 import Memory
 import Reactor
+import TLS
 import Timing
 
 /// The calm side: reads the configuration, starts the loops, checks servers, changes things
@@ -36,6 +37,12 @@ public final class ControlPlane {
     var fileProblem: FileProblem?
     /// What the file contained when it was read last.
     var fileText: [UInt8] = []
+    /// What TLS needs of `file`.
+    var credentials = Credentials()
+    let ticketKeys: TicketKeys
+    var certificateWatchers: [FileWatcher] = []
+    /// The last thing said about certificates that cannot be used.
+    var certificateComplaint: String?
     let naming: Naming
     var watcher: FileWatcher?
     /// One change at a time: each waits for names to resolve, the others for it.
@@ -92,9 +99,11 @@ public final class ControlPlane {
     }
 
     init(
-        options: ControlOptions, configuration: ProxyConfiguration, workerCount: Int
+        options: ControlOptions, configuration: ProxyConfiguration, ticketKeys: TicketKeys,
+        workerCount: Int
     ) throws(Errno) {
         self.options = options
+        self.ticketKeys = ticketKeys
         file = configuration
         loop = try ControlLoop()
         let sentences = SentenceOutput()

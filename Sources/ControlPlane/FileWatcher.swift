@@ -20,7 +20,7 @@ final class FileWatcher {
     }
 
     private let loop: ControlLoop
-    private let path: String
+    let path: String
     private let changed: () -> Void
     private var watched: [Watched] = []
     private var timer: ControlLoop.Timer?
@@ -32,11 +32,18 @@ final class FileWatcher {
         self.changed = changed
     }
 
-    func start() {
+    /// Looks no more.
+    func stop() {
+        if let timer { loop.cancel(timer) }
+        timer = nil
         for old in watched {
             if let watch = old.watch { loop.unwatch(old.directory.descriptor, watch) }
         }
         watched = []
+    }
+
+    func start() {
+        stop()
         for directory in File.directories(leadingTo: path) {
             guard let entry = try? Watched(DirectoryWatch(directory)) else { continue }
             entry.watch = try? loop.watch(entry.directory.descriptor, .level) { [unowned self] _ in

@@ -4,6 +4,7 @@ import HTTP1
 import Health
 import Linux
 import Memory
+import TLS
 import Timing
 
 /// One check of one server: a connection, and for HTTP a request and its answer.
@@ -17,8 +18,18 @@ final class Probe {
         /// Must appear in the first 4 KiB of the content.
         var body: [UInt8]?
         var timeout: Interval
+        /// `nil`: the server is asked as it is.
+        var tls: ClientTLS?
+        /// For whom its certificate must be.
+        var tlsName: String
 
-        init(_ check: ServiceConfiguration.HealthCheck, server: ServerAddress, at: SocketAddress) {
+        init(
+            _ service: ServiceConfiguration, tls: ClientTLS?, server: ServerAddress,
+            at: SocketAddress
+        ) {
+            let check = service.health
+            self.tls = tls
+            tlsName = service.tls?.serverName ?? server.host
             address = at
             if let port = check.port { address.port = port }
             statuses = check.status
@@ -33,7 +44,7 @@ final class Probe {
         }
     }
 
-    private enum Stage { case connecting, sending, reading, over }
+    private enum Stage { case connecting, shaking, sending, reading, over }
 
     private static let bodyByteBound = 4096
 
@@ -42,6 +53,7 @@ final class Probe {
     private let completion: (ProbeVerdict, Interval) -> Void
     private let started: LoopInstant
     private var socket: OpenSocket?
+    private let secure: SecureExchange?
     private var watch: ControlLoop.Watch?
     private var timer: ControlLoop.Timer?
     private var stage = Stage.connecting
@@ -59,11 +71,13 @@ final class Probe {
         self.question = question
         self.completion = completion
         started = Clock.monotonic()
+        secure = question.tls.map { SecureExchange($0, name: question.tlsName) }
     }
 
     func start() {
         timer = loop.after(question.timeout) { [self] in
-            finish(.failed(stage == .connecting ? .connectTimeout : .serverSlow))
+            let isOpening = stage == .connecting || stage == .shaking
+            finish(.failed(isOpening ? .connectTimeout : .serverSlow))
         }
         switch loop.withKernel({ $0.connect(to: question.address) }) {
         case .failed(let error):
@@ -109,6 +123,16 @@ final class Probe {
             guard !readiness.contains(.broken) else {
                 return finish(.failed(.serverClosedEarly))
             }
+            stage = .shaking
+        }
+        if stage == .shaking {
+            if let secure {
+                switch secure.handshake(socket, loop) {
+                case .done: break
+                case .needsMore: return
+                case .failed: return finish(.failed(.serverTLSFailed))
+                }
+            }
             guard let request = question.request else { return finish(.passed) }
             output = Buffer(holding: request)
             stage = .sending
@@ -119,7 +143,9 @@ final class Probe {
 
     private func send(_ socket: OpenSocket) {
         while !output.isEmpty {
-            switch loop.send(socket.descriptor, from: &output) {
+            switch secure?.send(socket, loop, from: &output)
+                ?? loop.send(socket.descriptor, from: &output)
+            {
             case .bytes: break
             case .wouldBlock: return
             case .endOfStream, .failed: return finish(.failed(.serverClosedEarly))
@@ -132,7 +158,9 @@ final class Probe {
     private func read(_ socket: OpenSocket) {
         while stage == .reading {
             guard input.room > 0 else { return judge(isComplete: true) }
-            switch loop.receive(socket.descriptor, into: &input) {
+            switch secure?.receive(socket, loop, into: &input)
+                ?? loop.receive(socket.descriptor, into: &input)
+            {
             case .bytes: judge(isComplete: false)
             case .wouldBlock: return
             case .endOfStream: return judge(isComplete: true)

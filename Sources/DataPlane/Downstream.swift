@@ -19,6 +19,8 @@ import Timing
 /// - `output` holds what could not be sent at once; empty, without a block, nearly always.
 struct Downstream: ~Copyable {
     enum Phase: UInt8 {
+        /// TLS is being agreed on.
+        case handshaking
         case idle
         case readingHead
         case exchanging

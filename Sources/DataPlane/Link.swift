@@ -3,7 +3,11 @@ struct Link: BitwiseCopyable {
     enum Kind: UInt8 {
         /// As they are.
         case plain
+        /// Through TLS.
+        case secure
     }
 
     var kind = Kind.plain
+    /// Of what the kind needs, in its slab.
+    var slot = UInt32.max
 }

@@ -4,6 +4,7 @@ import HTTP1
 import Linux
 import Memory
 import Routing
+import TLS
 import Telemetry
 import Timing
 
@@ -20,6 +21,8 @@ struct Plan: ~Copyable {
     /// By listener number; those that are not configured refuse everything.
     let listeners: FixedArray<ListenerPlan>
     let trusted: FixedArray<TrustedRange>
+    /// By listener number: how its connections begin; `nil` for plain ones.
+    let serverTLS: FixedArray<ServerTLS?>
     /// What the ranges of the plans refer to.
     let text: FixedArray<UInt8>
     /// One route, without conditions: nothing to look for.
@@ -37,6 +40,9 @@ struct Plan: ~Copyable {
             listeners[listener.id] = ListenerPlan(
                 listener.configuration, store: &store, trusted: &trusted)
         }
+        var serverTLS = [ServerTLS?](repeating: nil, count: listenerCapacity)
+        for listener in snapshot.listeners { serverTLS[listener.id] = listener.tls }
+        self.serverTLS = FixedArray(serverTLS)
         var hostModes: [String: HostMode] = [:]
         var numbers: [String: Int] = [:]
         for service in snapshot.services {
@@ -143,6 +149,9 @@ struct ListenerPlan: BitwiseCopyable {
 
     var headLimits = HeadLimits()
     var responseHeadLimits = HeadLimits()
+    var handshakeTimeout = Interval.seconds(10)
+    /// Host and the name that TLS was asked for must belong together.
+    var isStrictAboutNames = false
     var headerTimeout = Interval.seconds(15)
     var idleTimeout = Interval.seconds(75)
     var readTimeout = Interval.seconds(60)
@@ -179,6 +188,8 @@ struct ListenerPlan: BitwiseCopyable {
         responseHeadLimits = HeadLimits(
             requestLineBytes: 8 << 10, headerBytes: max(32 << 10, configuration.limits.headerBytes),
             headerCount: max(200, configuration.limits.headerCount))
+        handshakeTimeout = configuration.timeouts.handshake
+        isStrictAboutNames = configuration.tls?.isStrict == true
         headerTimeout = configuration.timeouts.header
         idleTimeout = configuration.timeouts.idle
         readTimeout = configuration.timeouts.read
@@ -195,6 +206,9 @@ struct ListenerPlan: BitwiseCopyable {
         alwaysSendsProxyStatus = configuration.headers.proxyStatus == .always
         sendsServerTiming = configuration.headers.serverTiming
         replacedRequestFields.insert(.host)
+        // Only we say who has shown a certificate.
+        replacedRequestFields.insert(.xClientCertSubject)
+        replacedRequestFields.insert(.xClientCertFingerprint)
         switch configuration.headers.forwarded {
         case .xForwarded: forwarding = .xForwarded
         case .rfc7239: forwarding = .rfc7239

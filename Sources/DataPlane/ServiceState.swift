@@ -4,6 +4,7 @@ import Health
 import Linux
 import Memory
 import Synchronization
+import TLS
 import Telemetry
 import Timing
 
@@ -25,6 +26,8 @@ struct Roster: ServerView, ~Copyable {
     let members: FixedArray<Member>
     let text: FixedArray<UInt8>
     let hasTiers: Bool
+    /// By member: for whom its certificate must be.
+    let tlsNames: [String]
     let slowStart: Interval
     /// `.max` when there is no limit.
     let requestsPerServer: Int
@@ -44,11 +47,12 @@ struct Roster: ServerView, ~Copyable {
     let backupLoad = Atomic<UInt64>(0)
 
     init(
-        cells: ServerCells, members: [Member], text: [UInt8],
+        cells: ServerCells, members: [Member], text: [UInt8], tlsNames: [String],
         configuration: ServiceConfiguration
     ) {
         self.cells = cells
         hasTiers = members.contains { $0.isBackup }
+        self.tlsNames = tlsNames
         self.members = FixedArray(members)
         self.text = FixedArray(text)
         slowStart = configuration.balance.slowStart
@@ -153,6 +157,7 @@ struct ServiceState: ~Copyable {
     var triesAllWhenDown: Bool
     var connections: ServiceConfiguration.Connections
     var sendsServerAuthority = false
+    var tls: ClientTLS?
     var retryBudget: RetryBudget
     private var budgetShare: Double
     var successes = FailedSlotHold()
@@ -181,6 +186,7 @@ struct ServiceState: ~Copyable {
         triesAllWhenDown = configuration.whenAllDown == .tryAll
         connections = configuration.connections
         sendsServerAuthority = configuration.host == .server
+        tls = service.tls
         retryBudget = Self.budget(configuration, loopCount)
         budgetShare = configuration.retries.budgetShare
         queueCapacity = (configuration.limits.queue + loopCount - 1) / loopCount
@@ -220,6 +226,7 @@ struct ServiceState: ~Copyable {
         triesAllWhenDown = configuration.whenAllDown == .tryAll
         connections = configuration.connections
         sendsServerAuthority = configuration.host == .server
+        tls = service.tls
         // A new share starts with a new account; an unchanged one keeps what it has counted.
         let share = configuration.retries.budgetShare
         if share != budgetShare { retryBudget = Self.budget(configuration, loopCount) }
@@ -240,7 +247,8 @@ struct ServiceState: ~Copyable {
                     address: member.address, authority: ByteRange(start, text.count)))
         }
         return Roster(
-            cells: cells, members: members, text: text, configuration: service.configuration)
+            cells: cells, members: members, text: text,
+            tlsNames: service.members.map(\.tlsName), configuration: service.configuration)
     }
 
     /// Sets what the next pick sees.

@@ -1,6 +1,7 @@
 public import Configuration
 public import Linux
 import Routing
+public import TLS
 
 /// The configuration as the loops are to have it: immutable, with every name resolved to a
 /// number that outlives it.
@@ -20,10 +21,12 @@ public final class Snapshot: Sendable {
         /// Below ``listenerCapacity``; stays with the address.
         public var id: Int
         public var configuration: ListenerConfiguration
+        public var tls: ServerTLS?
 
-        public init(id: Int, configuration: ListenerConfiguration) {
+        public init(id: Int, configuration: ListenerConfiguration, tls: ServerTLS?) {
             self.id = id
             self.configuration = configuration
+            self.tls = tls
         }
     }
 
@@ -32,8 +35,13 @@ public final class Snapshot: Sendable {
         public var id: Int
         public var configuration: ServiceConfiguration
         public var members: [Member]
+        /// `nil`: its servers are spoken to as they are.
+        public var tls: ClientTLS?
 
-        public init(id: Int, configuration: ServiceConfiguration, members: [Member]) {
+        public init(
+            id: Int, configuration: ServiceConfiguration, members: [Member], tls: ClientTLS?
+        ) {
+            self.tls = tls
             self.id = id
             self.configuration = configuration
             self.members = members
@@ -47,8 +55,13 @@ public final class Snapshot: Sendable {
         /// What `host: server` sends: the address as it was written.
         public var authority: String
         public var isBackup: Bool
+        /// For whom its certificate must be.
+        public var tlsName: String
 
-        public init(cell: Int, address: SocketAddress, authority: String, isBackup: Bool) {
+        public init(
+            cell: Int, address: SocketAddress, authority: String, isBackup: Bool, tlsName: String
+        ) {
+            self.tlsName = tlsName
             self.cell = cell
             self.address = address
             self.authority = authority

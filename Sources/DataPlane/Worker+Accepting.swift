@@ -16,6 +16,11 @@ extension Worker where Kernel: ~Copyable {
         let limit = plan.value.listeners[id].connectionLimit
         for _ in 0..<acceptBudget {
             let bound = min(limit, connectionCapacity)
+            if isShakingEnough(id) {
+                // The queue of the kernel holds them until those who were first are done.
+                pause(listener)
+                return false
+            }
             if clients.isFull
                 || listenerCells[id].connections.load(ordering: .relaxed) >= bound
             {
@@ -73,6 +78,7 @@ extension Worker where Kernel: ~Copyable {
             close(client)
             return
         }
+        if beginHandshake(client, listener) { return }
         setDeadline(client, now + plan.value.listeners[listener].headerTimeout)
     }
 
@@ -91,7 +97,7 @@ extension Worker where Kernel: ~Copyable {
             let id = listener.value.id
             let limit = min(
                 plan.value.listeners[id].connectionLimit, connectionCapacity)
-            guard !clients.isFull,
+            guard !clients.isFull, !isShakingEnough(id),
                 listenerCells[id].connections.load(ordering: .relaxed) < limit
             else { continue }
             // After exhaustion, one more try each time round: accept says if it is over.
@@ -137,9 +143,15 @@ extension Worker where Kernel: ~Copyable {
 
     /// Ends a connection whose exchange, if any, has ended. The descriptor is closed at the
     /// end of the turn.
-    mutating func close(_ client: Client) {
+    ///
+    /// - Parameter isClean: what the client got is all that it was to get; with TLS, it is told.
+    mutating func close(_ client: Client, isClean: Bool = true) {
         guard client.value.phase != .closed else { return }
         precondition(client.value.exchange == nil, "its exchange ends first")
+        if client.value.link.kind == .secure {
+            if client.value.phase == .handshaking { handshakeCount -= 1 }
+            if isClean { sayGoodbye(client.value.socket, secure(client.value.link)) }
+        }
         client.value.phase = .closed
         wheel.cancel(timer(of: client))
         let id = Int(client.value.listener)
@@ -152,7 +164,7 @@ extension Worker where Kernel: ~Copyable {
     mutating func abort(_ client: Client) {
         guard client.value.phase != .closed else { return }
         kernel.resetOnClose(client.value.socket)
-        close(client)
+        close(client, isClean: false)
     }
 
     /// Stops sending and waits a short time for the client to finish, so that an answer on its
@@ -165,7 +177,7 @@ extension Worker where Kernel: ~Copyable {
         }
         finishSending(client.value.socket, client.value.link)
         client.value.phase = .lingering
-        setDeadline(client, now + .seconds(2))
+        setDeadline(client, now + lingerTime(client))
         linger(client)
     }
 
@@ -185,9 +197,13 @@ extension Worker where Kernel: ~Copyable {
         for _ in 0..<16 {
             guard client.value.ready.contains(.readable) else { break }
             client.value.input.reset()
-            switch receive(client) {
+            // What nobody will look at is not decrypted.
+            switch receive(
+                client.value.socket, Link(), &client.value.ready, into: &client.value.input,
+                atMost: .max)
+            {
             case .bytes: continue
-            case .wouldBlock: client.value.ready.remove(.readable)
+            case .wouldBlock: break
             case .endOfStream, .failed:
                 close(client)
                 return

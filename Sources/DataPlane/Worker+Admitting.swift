@@ -32,6 +32,10 @@ extension Worker where Kernel: ~Copyable {
             turn.value.keepsRequestID =
                 turn.value.isTrusted && findRequestID(turn, listener: listener)
         }
+        if isMisdirected(turn, listener) {
+            answer(turn, .misdirected)
+            return
+        }
         if head.hasViaField, isOwnVia(turn) {
             answer(turn, .forwardingLoop)
             return
@@ -223,6 +227,7 @@ extension Worker where Kernel: ~Copyable {
             attemptFailed(turn, connectReason(error), nothingSent: true)
         case .started(let socket):
             let server = servers.insert(Upstream(socket: socket, cell: cell, since: now))
+            secure(server, for: turn)
             do throws(Errno) {
                 try kernel.watch(
                     server.value.socket, key: WatchedKind.server.key(server.token), .edges)
@@ -398,6 +403,9 @@ extension Worker where Kernel: ~Copyable {
         let cell = Int(server.value.cell)
         blocks.recycle(exchange(&server.value.input, with: Buffer()))
         server.value.exchange = nil
+        if server.value.link.kind == .secure, server.value.requestCount == 1 {
+            keepSession(server)
+        }
         let limits = service.value.connections
         let flags = ServerFlags(rawValue: cells[cell].flags.load(ordering: .relaxed))
         guard drainDeadline == nil, !flags.isDraining, limits.idlePerServer > 0,

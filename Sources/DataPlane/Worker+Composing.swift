@@ -88,6 +88,7 @@ extension Worker where Kernel: ~Copyable {
         appendVia(head)
         appendForwarding(bytes, turn, client, listener)
         appendRequestID(turn, listener)
+        appendIdentity(client)
         appendEdits(plan, edits)
         scratch.value.append("\r\n")
     }
@@ -167,9 +168,13 @@ extension Worker where Kernel: ~Copyable {
             if isTrusted {
                 appendTrustedForwarding(bytes, turn)
             } else if turn.value.head.authority.isEmpty {
-                scratch.value.append("\r\nX-Forwarded-Proto: http\r\n")
+                scratch.value.append("\r\nX-Forwarded-Proto: ")
+                appendScheme(client)
+                scratch.value.append("\r\n")
             } else {
-                scratch.value.append("\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ")
+                scratch.value.append("\r\nX-Forwarded-Proto: ")
+                appendScheme(client)
+                scratch.value.append("\r\nX-Forwarded-Host: ")
                 append(bytes, turn.value.head.authority)
                 scratch.value.append("\r\n")
             }
@@ -188,15 +193,22 @@ extension Worker where Kernel: ~Copyable {
                 append(bytes, turn.value.head.authority)
                 scratch.value.append("\"")
             }
-            scratch.value.append(";proto=http\r\n")
+            scratch.value.append(";proto=")
+            appendScheme(client)
+            scratch.value.append("\r\n")
         }
+    }
+
+    private mutating func appendScheme(_ client: Client) {
+        scratch.value.append("http")
+        if client.value.link.kind == .secure { scratch.value.append("s") }
     }
 
     /// What a trusted proxy says of its client goes on as it is.
     private mutating func appendTrustedForwarding(_ bytes: RawSpan, _ turn: Turn) {
         scratch.value.append("\r\nX-Forwarded-Proto: ")
         if !appendValues(of: .xForwardedProto, bytes, separated: false) {
-            scratch.value.append("http")
+            appendScheme(turn.value.client)
         }
         scratch.value.append("\r\n")
         let hasHost = fields.first(.xForwardedHost) != nil

@@ -34,7 +34,7 @@ extension Worker where Kernel: ~Copyable {
 
         let input = client.value.input.count - (used - client.value.input.start)
         guard persists else {
-            if input > 0 || client.value.ready.contains(.readable) {
+            if input > 0 || client.value.ready.contains(.readable) || hasPending(client) {
                 closeGently(client)
             } else {
                 close(client)
@@ -104,7 +104,7 @@ extension Worker where Kernel: ~Copyable {
         if mustReset {
             abort(client)
         } else {
-            close(client)
+            close(client, isClean: false)
         }
     }
 
@@ -196,7 +196,8 @@ extension Worker where Kernel: ~Copyable {
         let plan = turn.value.plan
         let condition: RetryConditions
         switch reason {
-        case .serverRefused, .serverUnreachable, .connectTimeout: condition = .connect
+        case .serverRefused, .serverUnreachable, .connectTimeout, .serverTLSFailed:
+            condition = .connect
         case .serverClosedEarly: condition = isUnsent ? .connect : .reset
         case .serverSlow, .serverStalled: condition = .timeout
         default: return false
@@ -359,6 +360,9 @@ extension Worker where Kernel: ~Copyable {
 
     mutating func timeUp(_ client: Client) {
         switch client.value.phase {
+        case .handshaking:
+            counters.refusedConnections &+= 1
+            close(client, isClean: false)
         case .idle, .lingering:
             // A new connection that never said anything is idle too.
             close(client)

@@ -23,6 +23,9 @@ extension Worker where Kernel: ~Copyable {
     /// Sends the head, and what there is of the content, on a fresh lease.
     mutating func sendRequest(_ turn: Turn) {
         guard let server = turn.value.server else { return }
+        if server.value.link.kind == .secure, !isEstablished(server) {
+            guard advanceHandshake(turn, server) else { return }
+        }
         // What came in with the head is content that goes out with it.
         if !turn.value.isRequestReceived {
             guard takeRequestContent(turn) else { return }
@@ -260,6 +263,7 @@ extension Worker where Kernel: ~Copyable {
         if case .contentLength = turn.value.head.framing, !turn.value.canReplay,
             turn.value.requestRemaining >= spliceFloor,
             turn.value.sentEnd == turn.value.validEnd,
+            client.value.link.kind == .plain, turn.value.server?.value.link.kind == .plain,
             let pipe = pipes.take(&kernel)
         {
             turn.value.requestPipe = pipe

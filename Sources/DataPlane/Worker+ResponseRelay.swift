@@ -26,7 +26,9 @@ extension Worker where Kernel: ~Copyable {
                     server.value.phase == .connecting
                         ? connectReason(error ?? .connectionRefused) : .serverClosedEarly,
                     nothingSent: true)
-            } else if server.value.ready.contains(.writable) {
+            } else if server.value.ready.contains(.writable)
+                || server.value.link.kind == .secure
+            {
                 sendRequest(turn)
             }
         case .relaying:
@@ -410,6 +412,8 @@ extension Worker where Kernel: ~Copyable {
         switch turn.value.responseFraming {
         case .contentLength:
             if turn.value.responseRemaining >= spliceFloor, server.value.input.isEmpty,
+                server.value.link.kind == .plain,
+                turn.value.client.value.link.kind == .plain,
                 let pipe = pipes.take(&kernel)
             {
                 turn.value.responsePipe = pipe

@@ -57,6 +57,8 @@ extension Worker where Kernel: ~Copyable {
                 break
             }
             return result
+        case .secure:
+            return receiveSecure(socket, secure(link), &ready, into: &buffer, atMost: limit)
         }
     }
 
@@ -65,6 +67,7 @@ extension Worker where Kernel: ~Copyable {
     ) -> Transfer {
         switch link.kind {
         case .plain: kernel.send(socket, bytes)
+        case .secure: sendSecure(socket, secure(link), bytes, nil)
         }
     }
 
@@ -73,13 +76,18 @@ extension Worker where Kernel: ~Copyable {
     ) -> Transfer {
         switch link.kind {
         case .plain: kernel.send(socket, first, second)
+        case .secure: sendSecure(socket, secure(link), first, second)
         }
     }
 
     /// Says that nothing more will be sent; the other direction stays open.
     mutating func finishSending(_ socket: borrowing FileDescriptor, _ link: Link) {
         switch link.kind {
-        case .plain: kernel.shutdownSending(socket)
+        case .plain:
+            kernel.shutdownSending(socket)
+        case .secure:
+            sayGoodbye(socket, secure(link))
+            if secure(link).value.pending.isEmpty { kernel.shutdownSending(socket) }
         }
     }
 }

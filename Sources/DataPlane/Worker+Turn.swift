@@ -38,6 +38,7 @@ extension Worker where Kernel: ~Copyable {
     mutating func turn() {
         let count = kernel.wait(timeToWait())
         now = kernel.now()
+        handshakeBudget = handshakeStepsPerTurn
         for index in 0..<count {
             let event = kernel.event(index)
             dispatch(event.key, event.readiness)
@@ -102,7 +103,10 @@ extension Worker where Kernel: ~Copyable {
 
     /// Goes on with whatever the client's connection can do now.
     mutating func drive(_ client: Client) {
+        if client.value.link.kind == .secure, !flushPending(client) { return }
         switch client.value.phase {
+        case .handshaking:
+            advanceHandshake(client)
         case .idle, .readingHead:
             if client.value.ready.contains(.broken) {
                 close(client)
@@ -168,12 +172,14 @@ extension Worker where Kernel: ~Copyable {
     private mutating func discard(_ client: consuming Downstream) {
         blocks.recycle(client.input)
         blocks.recycle(client.output)
+        if client.link.kind == .secure { discardSecure(client.link) }
         kernel.close(client.socket)
     }
 
     mutating func discard(_ server: consuming Upstream) {
         blocks.recycle(server.input)
         blocks.recycle(server.output)
+        if server.link.kind == .secure { discardSecure(server.link) }
         kernel.close(server.socket)
     }
 

@@ -8,6 +8,7 @@ public import Memory
 public import Reactor
 import Routing
 public import Synchronization
+import TLS
 import Telemetry
 import Timing
 
@@ -90,6 +91,13 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
 
     var clients: Slab<Downstream>
     var servers: Slab<Upstream>
+    var secures: Slab<Secure>
+    /// Handshakes that clients have begun and not ended.
+    var handshakeCount = 0
+    /// Steps of handshakes that this turn may still take.
+    var handshakeBudget = 0
+    /// By the server's cell: what makes the next handshake short.
+    var sessions: FixedArray<SessionSlot>
     var exchanges: Slab<Exchange>
     var plans: Slab<Plan>
     var plan: Place<Plan>
@@ -124,6 +132,9 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     /// Where heads are composed before they are sent.
     let scratch: Place<Buffer>
     let pathScratch: Place<Buffer>
+    /// Ciphertext on its way in and out; empty between two calls.
+    let cipherIn: Place<Buffer>
+    let cipherOut: Place<Buffer>
     var fields = FieldSection()
     /// The exchange whose head the field section describes.
     var fieldsOwner = Token(slot: 0, generation: 0)
@@ -164,6 +175,8 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
         connectionCapacity = parameters.connectionCapacity
         clients = Slab(capacity: clientCapacity)
         servers = Slab(capacity: serverCapacity)
+        secures = Slab(capacity: clientCapacity + serverCapacity)
+        sessions = FixedArray(count: DataPlane.serverCapacity) { _ in SessionSlot() }
         exchanges = Slab(capacity: clientCapacity)
         plans = Slab(capacity: 4096)
         services = Slab(capacity: serviceCapacity * 2)
@@ -179,9 +192,11 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
         runQueue = TokenQueue(capacity: clientCapacity)
         closedClients = TokenQueue(capacity: clientCapacity)
         closedServers = TokenQueue(capacity: serverCapacity)
-        ownBlocks = Slab(capacity: 3)
+        ownBlocks = Slab(capacity: 5)
         scratch = ownBlocks.insert(Buffer(capacity: BufferPool.largeByteCount * 2))
         pathScratch = ownBlocks.insert(Buffer(capacity: BufferPool.smallByteCount * 4))
+        cipherIn = ownBlocks.insert(Buffer(capacity: BufferPool.largeByteCount))
+        cipherOut = ownBlocks.insert(Buffer(capacity: BufferPool.largeByteCount))
         pseudonym = ownBlocks.insert(Buffer(capacity: 64))
         pseudonym.value.append(text: parameters.pseudonym)
         self.log = log

@@ -292,6 +292,30 @@ extension FieldName {
                 }
             default: self = .other
             }
+        case 21:
+            switch first {
+            case 0x746E_6569_6C63_2D78:  // x-client
+                switch (bytes.lowered(8 &+ start), bytes.lowered(13 &+ start)) {
+                // -cert-subject
+                case (0x7573_2D74_7265_632D, 0x7463_656A_6275_732D): self = .xClientCertSubject
+                default: self = .other
+                }
+            default: self = .other
+            }
+        case 25:
+            switch first {
+            case 0x746E_6569_6C63_2D78:  // x-client
+                switch (
+                    bytes.lowered(8 &+ start), bytes.lowered(16 &+ start),
+                    bytes.lowered(17 &+ start)
+                ) {
+                // -cert-fingerprint
+                case (0x6966_2D74_7265_632D, 0x6E69_7270_7265_676E, 0x746E_6972_7072_6567):
+                    self = .xClientCertFingerprint
+                default: self = .other
+                }
+            default: self = .other
+            }
         default: self = .other
         }
     }

@@ -63,6 +63,8 @@ public enum FieldName: UInt8, Sendable, BitwiseCopyable, CaseIterable {
     case altSvc
     case earlyData
     case secWebSocketKey
+    case xClientCertSubject
+    case xClientCertFingerprint
 
     /// Concerns one connection, and is never forwarded as it came (RFC 9110 §7.6.1).
     ///

@@ -38,6 +38,7 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case clientSlow
     case clientClosed
     case forwardingLoop
+    case misdirected
     case internalError
 
     /// The word of logs, metrics and the control API.
@@ -74,6 +75,7 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .clientSlow: "client_slow"
         case .clientClosed: "client_closed"
         case .forwardingLoop: "loop"
+        case .misdirected: "misdirected"
         case .internalError: "internal"
         }
     }
@@ -98,6 +100,7 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .bodyTooLarge: 413
         case .clientSlow: 408
         case .clientClosed: 499
+        case .misdirected: 421
         case .internalError: 500
         }
     }
@@ -124,7 +127,7 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .queueFull, .queueTimeout: "connection_limit_reached"
         case .paused, .shuttingDown: "proxy_internal_response"
         case .rateLimited, .denied: "http_request_denied"
-        case .badRequest, .headerTooLarge, .uriTooLong, .bodyTooLarge, .clientSlow:
+        case .badRequest, .headerTooLarge, .uriTooLong, .bodyTooLarge, .clientSlow, .misdirected:
             "http_request_error"
         case .forwardingLoop: "proxy_loop_detected"
         case .internalError: "proxy_internal_error"
@@ -196,6 +199,8 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
             "The client closed the connection."
         case .forwardingLoop:
             "The request came back to the proxy that sent it."
+        case .misdirected:
+            "This host is not served on this connection."
         case .internalError:
             "The proxy made a mistake."
         }
@@ -216,7 +221,8 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .ok, .noRoute, .noServer, .noHealthyServer, .dnsFailed, .dnsTimeout, .totalTimeout,
             .upgradeFailed, .queueFull, .queueTimeout, .paused, .shuttingDown, .rateLimited,
             .denied, .badRequest, .headerTooLarge, .uriTooLong, .bodyTooLarge, .clientSlow,
-            .clientClosed, .forwardingLoop, .internalError:
+            .clientClosed, .forwardingLoop, .misdirected,
+            .internalError:
             false
         }
     }
@@ -232,7 +238,8 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
             .serverClosedMidway, .serverSlow, .serverStalled, .totalTimeout, .serverBadAnswer,
             .serverHeaderTooLarge, .upgradeFailed, .queueFull, .queueTimeout, .paused,
             .shuttingDown, .rateLimited, .denied, .badRequest, .headerTooLarge, .uriTooLong,
-            .bodyTooLarge, .clientSlow, .clientClosed, .forwardingLoop, .internalError:
+            .bodyTooLarge, .clientSlow, .clientClosed, .forwardingLoop, .misdirected,
+            .internalError:
             false
         }
     }
@@ -246,8 +253,7 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
             .serverClosedMidway, .serverSlow, .serverStalled, .totalTimeout, .serverBadAnswer,
             .serverHeaderTooLarge, .upgradeFailed, .shuttingDown, .denied, .badRequest,
             .headerTooLarge, .uriTooLong, .bodyTooLarge, .clientSlow, .clientClosed,
-            .forwardingLoop,
-            .internalError:
+            .forwardingLoop, .misdirected, .internalError:
             false
         }
     }

@@ -53,7 +53,7 @@ struct Check: ParsableCommand {
             StandardStream.error.print("staithe: \(sentence)")
             throw ExitCode(ExitStatus.configuration)
         case .read(let outcome, _):
-            var diagnostics = outcome.diagnostics
+            var diagnostics = outcome.diagnostics + outcome.credentialMistakes()
             if resolve { diagnostics += outcome.resolved() }
             say(diagnostics, source: outcome.source)
             guard !diagnostics.contains(where: { $0.severity == .error }) else {

@@ -1,0 +1,111 @@
+import Configuration
+import DataPlane
+import Linux
+import Logging
+import TLS
+import Timing
+
+// Certificates are renewed by other programs, at night: their files are watched, and a pair that
+// fits takes the place of the old one. What does not fit changes nothing and is said once.
+extension ControlPlane {
+    /// A renewal writes two files; between them they do not fit.
+    private static let patience = Interval.seconds(1)
+    private static let rotation = Interval.seconds(8 * 3600)
+    private static let day = Int64(86_400)
+
+    func watchCertificates() {
+        loop.every(Self.rotation) { [unowned self] in ticketKeys.rotate() }
+        loop.every(.seconds(Int(Self.day))) { [unowned self] in warnOfExpiry() }
+        warnOfExpiry()
+        renewCertificateWatchers()
+    }
+
+    /// After every change: other files may be named.
+    func renewCertificateWatchers() {
+        var paths: Set<String> = []
+        for case let tls? in file.listeners.map(\.tls) where tls.watches {
+            for certificate in tls.certificates {
+                paths.insert(certificate.certificate)
+                paths.insert(certificate.key)
+                if tls.staplesOCSP { paths.insert(certificate.certificate + ".ocsp") }
+            }
+            if let authority = tls.clientCA { paths.insert(authority) }
+        }
+        guard paths != Set(certificateWatchers.map(\.path)) else { return }
+        for watcher in certificateWatchers { watcher.stop() }
+        certificateWatchers = paths.sorted().map { path in
+            FileWatcher(path, loop: loop) { [unowned self] in certificateMayHaveChanged() }
+        }
+        for watcher in certificateWatchers { watcher.start() }
+    }
+
+    private func certificateMayHaveChanged() {
+        guard !isStopping else { return }
+        enqueue { [unowned self] done in
+            renewCertificates(isLastTry: false)
+            done()
+        }
+    }
+
+    private func renewCertificates(isLastTry: Bool) {
+        do throws(Credentials.Failure) {
+            let renewed = try Credentials(file, ticketKeys)
+            certificateComplaint = nil
+            let before = credentials.listeners.mapValues(\.certificates)
+            let now = renewed.listeners.mapValues(\.certificates)
+            let change = Change(
+                file: file, live: live, addresses: [:], credentials: renewed, opened: [])
+            _ = commit(change)
+            guard before != now else { return }
+            for (name, tls) in renewed.listeners.sorted(by: { $0.key < $1.key })
+            where tls.certificates != before[name] {
+                let names = tls.certificates.flatMap(\.names).joined(separator: ", ")
+                log.info("listener \(name) has new certificates, for \(names)")
+            }
+            warnOfExpiry()
+        } catch {
+            guard isLastTry else {
+                loop.after(Self.patience) { [unowned self] in
+                    guard !isStopping else { return }
+                    enqueue { [unowned self] done in
+                        renewCertificates(isLastTry: true)
+                        done()
+                    }
+                }
+                return
+            }
+            guard certificateComplaint != error.problem.sentence else { return }
+            certificateComplaint = error.problem.sentence
+            log.error(
+                "\(error.problem.sentence); the old certificates are served: \(error.problem.advice)")
+        }
+    }
+
+    private func warnOfExpiry() {
+        for (name, tls) in credentials.listeners.sorted(by: { $0.key < $1.key }) {
+            for certificate in tls.certificates {
+                let days = Self.daysLeft(certificate)
+                guard days < 14 else { continue }
+                let when = days < 0 ? "has expired" : "expires in \(days) days"
+                log.warning(
+                    "the certificate \(certificate.file) of listener \(name) \(when): renew it")
+            }
+        }
+    }
+
+    private static func daysLeft(_ certificate: CertificateFacts) -> Int {
+        let left = certificate.notAfter - Clock.wall() / 1_000_000_000
+        return Int(left >= 0 ? left / day : (left - day + 1) / day)
+    }
+
+    func certificateAnswers(
+        of listener: ListenerConfiguration
+    ) -> [StatusAnswer.Certificate]? {
+        credentials.listeners[listener.name]?.certificates.map { certificate in
+            StatusAnswer.Certificate(
+                file: certificate.file, names: certificate.names,
+                expires: WallTime.text(certificate.notAfter * 1_000_000_000),
+                daysLeft: Self.daysLeft(certificate))
+        }
+    }
+}

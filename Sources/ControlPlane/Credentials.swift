@@ -1,0 +1,134 @@
+public import Configuration
+import TLS
+
+/// What TLS needs of a configuration, read from its files: all of it, or the first problem.
+///
+/// A class for its identity alone: another object is another set of certificates.
+final class Credentials {
+    /// By the listener's name.
+    let listeners: [String: ServerTLS]
+    /// By the service's name.
+    let services: [String: ClientTLS]
+
+    struct Failure: Error {
+        enum Part {
+            case listener(Int)
+            case service(Int)
+        }
+
+        var part: Part
+        var problem: TLSProblem
+    }
+
+    /// Of a configuration without TLS.
+    init() {
+        listeners = [:]
+        services = [:]
+    }
+
+    init(
+        _ configuration: ProxyConfiguration, _ keys: TicketKeys, refusesExpired: Bool = false
+    ) throws(Failure) {
+        var listeners: [String: ServerTLS] = [:]
+        for (index, listener) in configuration.listeners.enumerated() {
+            guard let tls = listener.tls else { continue }
+            var settings = ServerTLSSettings(tls)
+            settings.refusesExpired = refusesExpired
+            do throws(TLSProblem) {
+                listeners[listener.name] = try ServerTLS(settings, ticketKeys: keys)
+            } catch {
+                throw Failure(part: .listener(index), problem: error)
+            }
+        }
+        var services: [String: ClientTLS] = [:]
+        for (index, service) in configuration.services.enumerated() {
+            guard let tls = service.tls else { continue }
+            do throws(TLSProblem) {
+                services[service.name] = try ClientTLS(ClientTLSSettings(tls))
+            } catch {
+                throw Failure(part: .service(index), problem: error)
+            }
+        }
+        self.listeners = listeners
+        self.services = services
+    }
+}
+
+extension ServerTLSSettings {
+    init(_ tls: ListenerConfiguration.TLS) {
+        self.init(
+            certificates: tls.certificates.map {
+                CertificateFiles(certificate: $0.certificate, key: $0.key)
+            })
+        minimumVersion = tls.minimumVersion == .tls12 ? .tls12 : .tls13
+        ciphers = tls.ciphers
+        cipherSuites = tls.cipherSuites
+        groups = tls.groups
+        clientCAFile = tls.clientCA
+        clientAuthentication =
+            switch tls.clientAuthentication {
+            case .off: .off
+            case .optional: .optional
+            case .required: .required
+            }
+        staplesOCSP = tls.staplesOCSP
+        usesTickets = tls.usesTickets
+        isStrict = tls.isStrict
+    }
+}
+
+extension ClientTLSSettings {
+    init(_ tls: ServiceConfiguration.TLS) {
+        self.init()
+        verifies = tls.verifies
+        caFile = tls.ca
+        pins = tls.pins
+        certificate = tls.certificate.map {
+            CertificateFiles(certificate: $0.certificate, key: $0.key)
+        }
+        protocols = [.http1]
+    }
+}
+
+extension ConfigurationLoader.Outcome {
+    /// Where the problem is, as the person wrote it.
+    func diagnostics(_ failure: Credentials.Failure) -> [Diagnostic] {
+        var place: ConfigurationPlaces.Place?
+        switch failure.part {
+        case .listener(let index):
+            let certificates = configuration?.listeners[index].tls?.certificates ?? []
+            let number = certificates.firstIndex {
+                $0.certificate == failure.problem.file || $0.key == failure.problem.file
+            }
+            place = number.map { places.certificates[index][$0] } ?? places.listenerTLS[index]
+        case .service(let index): place = places.serviceTLS[index]
+        }
+        return [
+            Diagnostic(
+                .error, .unreadableFile, failure.problem.sentence,
+                at: place?.location ?? SourceLocation(
+                    file: "", line: 1, column: 1, endLine: 1, endColumn: 1),
+                keyPath: place?.keyPath ?? [], help: failure.problem.advice)
+        ]
+    }
+
+    /// What is wrong with the certificates of a configuration that is otherwise right; for
+    /// `check`, which refuses expired ones.
+    public func credentialMistakes() -> [Diagnostic] {
+        guard let configuration else { return [] }
+        do throws(Credentials.Failure) {
+            _ = try Credentials(configuration, TicketKeys(), refusesExpired: true)
+            return []
+        } catch {
+            return diagnostics(error)
+        }
+    }
+}
+
+extension Problem {
+    init(_ failure: Credentials.Failure) {
+        self.init(
+            status: 422, code: "unreadable-file", failure.problem.sentence,
+            help: failure.problem.advice)
+    }
+}

@@ -1,0 +1,20 @@
+import Memory
+import TLS
+
+/// What a connection with TLS has beside its socket.
+struct Secure: ~Copyable {
+    var tls: TLSConnection
+    /// Ciphertext that came in and has not been taken.
+    var received = Buffer()
+    /// Ciphertext that the socket has not taken.
+    var pending = Buffer()
+    /// Field lines that tell servers who has shown a certificate.
+    var identity = Buffer()
+
+    init(_ tls: consuming TLSConnection) { self.tls = tls }
+}
+
+/// The session of the last connection to a server, if there is one.
+struct SessionSlot: ~Copyable {
+    var session: TLSSession?
+}

@@ -1,0 +1,399 @@
+import HTTP1
+import Linux
+import Memory
+import TLS
+import Telemetry
+import Timing
+
+// TLS between sockets and exchanges. Ciphertext is read into one block of the loop and written
+// from another, so that a quiet connection owns neither; only what OpenSSL or the socket does
+// not take at once is kept with the connection.
+extension Worker where Kernel: ~Copyable {
+    /// Steps of handshakes in one turn: each may cost a signature, some hundred microseconds,
+    /// and the exchanges of this loop wait meanwhile.
+    var handshakeStepsPerTurn: Int { 16 }
+    /// Handshakes under way at once: beyond this, new connections wait in the kernel's queue.
+    private var handshakeBound: Int { 1024 }
+
+    func secure(_ link: Link) -> Place<Secure> {
+        guard let place = secures.place(at: Int(link.slot)) else {
+            preconditionFailure("what is secure has its state as long as it lives")
+        }
+        return place
+    }
+
+    mutating func discardSecure(_ link: Link) {
+        let state = secures.remove(secure(link))
+        blocks.recycle(state.received)
+        blocks.recycle(state.pending)
+    }
+
+    // MARK: - Bytes
+
+    mutating func receiveSecure(
+        _ socket: borrowing FileDescriptor, _ secure: Place<Secure>, _ ready: inout Readiness,
+        into buffer: inout Buffer, atMost limit: Int
+    ) -> Transfer {
+        // A record at least, or one more call than there are bytes; then the next turn's.
+        for _ in 0..<8 {
+            if secure.value.received.isEmpty {
+                switch fetch(socket, secure, &ready, about: min(buffer.room, limit)) {
+                case .bytes: break
+                case .wouldBlock:
+                    guard secure.value.tls.hasPending else { return .wouldBlock }
+                case .endOfStream:
+                    return secure.value.tls.end == .endOfStream
+                        ? .endOfStream : .failed(.connectionReset)
+                case .failed(let error): return .failed(error)
+                }
+            }
+            let output = cipherOut
+            output.value.reset()
+            let result = secure.value.tls.receive(
+                &secure.value.received, into: &buffer, atMost: limit, &output.value)
+            let isHungry = secure.value.received.isEmpty
+            if isHungry { giveBack(&secure.value.received) }
+            guard transmit(socket, secure) else { return .failed(.brokenPipe) }
+            switch result {
+            case .bytes(let count):
+                // What is left inside will not be announced by an edge.
+                if !isHungry || secure.value.tls.hasPending { ready.insert(.readable) }
+                return .bytes(count)
+            case .needsMore:
+                guard ready.contains(.readable) else { return .wouldBlock }
+            case .endOfStream: return .endOfStream
+            case .failed: return .failed(.connectionReset)
+            }
+        }
+        return .wouldBlock
+    }
+
+    /// Reads ciphertext; it stands in `received` afterwards.
+    private mutating func fetch(
+        _ socket: borrowing FileDescriptor, _ secure: Place<Secure>, _ ready: inout Readiness,
+        about wanted: Int
+    ) -> Transfer {
+        guard ready.contains(.readable) else { return .wouldBlock }
+        if !secure.value.received.hasBlock {
+            let size: BufferPool.Size = wanted > BufferPool.smallByteCount ? .large : .small
+            guard let block = blocks.take(size) ?? blocks.take(.small) else {
+                return .failed(.connectionReset)
+            }
+            secure.value.received = block
+        }
+        secure.value.received.reset()
+        let result = receive(
+            socket, Link(), &ready, into: &secure.value.received, atMost: .max)
+        if case .bytes = result { return result }
+        giveBack(&secure.value.received)
+        return result
+    }
+
+    private mutating func giveBack(_ buffer: inout Buffer) {
+        guard buffer.hasBlock else { return }
+        blocks.recycle(exchange(&buffer, with: Buffer()))
+    }
+
+    mutating func sendSecure(
+        _ socket: borrowing FileDescriptor, _ secure: Place<Secure>, _ first: RawSpan,
+        _ second: RawSpan?
+    ) -> Transfer {
+        guard flushPending(socket, secure) else { return .failed(.brokenPipe) }
+        let output = cipherOut
+        let firstCount = first.byteCount
+        let total = firstCount + (second?.byteCount ?? 0)
+        var count = 0
+        // Whoever sends less than was asked for waits for an edge: so it must be the socket
+        // that stopped, and not the room of our block.
+        while count < total, secure.value.pending.isEmpty {
+            output.value.reset()
+            if count < firstCount {
+                guard
+                    let sent = secure.value.tls.send(
+                        first.extracting(count..<firstCount), &output.value)
+                else { return .failed(.brokenPipe) }
+                count += sent
+            }
+            if let second, count >= firstCount, count < total {
+                let from = count - firstCount
+                guard
+                    let sent = secure.value.tls.send(
+                        second.extracting(from..<second.byteCount), &output.value)
+                else { return .failed(.brokenPipe) }
+                count += sent
+            }
+            guard transmit(socket, secure) else { return .failed(.brokenPipe) }
+        }
+        return count > 0 ? .bytes(count) : .wouldBlock
+    }
+
+    /// Sends what stands in the loop's block, and keeps what the socket does not take.
+    ///
+    /// - Returns: `false` when the connection is broken.
+    private mutating func transmit(
+        _ socket: borrowing FileDescriptor, _ secure: Place<Secure>
+    ) -> Bool {
+        let output = cipherOut
+        guard !output.value.isEmpty else { return true }
+        if secure.value.pending.isEmpty {
+            switch kernel.send(socket, output.value.bytes) {
+            case .bytes(let count): output.value.consume(count)
+            case .wouldBlock: break
+            case .failed, .endOfStream: return false
+            }
+        }
+        guard !output.value.isEmpty else { return true }
+        if secure.value.pending.room < output.value.count {
+            let needed = secure.value.pending.count + output.value.count
+            guard needed <= BufferPool.largeByteCount,
+                var block = blocks.take(needed <= BufferPool.smallByteCount ? .small : .large)
+            else { return false }
+            block.append(secure.value.pending.bytes)
+            blocks.recycle(exchange(&secure.value.pending, with: block))
+        }
+        secure.value.pending.append(output.value.bytes)
+        return true
+    }
+
+    /// - Returns: `false` when the connection is broken.
+    private mutating func flushPending(
+        _ socket: borrowing FileDescriptor, _ secure: Place<Secure>
+    ) -> Bool {
+        while !secure.value.pending.isEmpty {
+            switch kernel.send(socket, secure.value.pending.bytes) {
+            case .bytes(let count): secure.value.pending.consume(count)
+            case .wouldBlock: return true
+            case .failed, .endOfStream: return false
+            }
+        }
+        giveBack(&secure.value.pending)
+        return true
+    }
+
+    /// Sends what a client has not taken yet.
+    ///
+    /// - Returns: `false` when it is gone.
+    mutating func flushPending(_ client: Client) -> Bool {
+        let state = secure(client.value.link)
+        guard !state.value.pending.isEmpty, client.value.ready.contains(.writable) else {
+            return true
+        }
+        guard flushPending(client.value.socket, state) else {
+            if let turn = client.value.exchange {
+                clientGone(turn)
+            } else {
+                close(client, isClean: false)
+            }
+            return false
+        }
+        if state.value.pending.isEmpty {
+            if client.value.phase == .lingering { kernel.shutdownSending(client.value.socket) }
+        } else {
+            client.value.ready.remove(.writable)
+        }
+        return true
+    }
+
+    func hasPending(_ client: Client) -> Bool {
+        client.value.link.kind == .secure && !secure(client.value.link).value.pending.isEmpty
+    }
+
+    /// How long the end of a connection may take: as long as any write, while there is something
+    /// to be written.
+    func lingerTime(_ client: Client) -> Interval {
+        hasPending(client)
+            ? plan.value.listeners[Int(client.value.listener)].writeTimeout : .seconds(2)
+    }
+
+    /// Tells the peer that nothing more will come (RFC 8446 §6.1).
+    mutating func sayGoodbye(_ socket: borrowing FileDescriptor, _ secure: Place<Secure>) {
+        let output = cipherOut
+        output.value.reset()
+        secure.value.tls.close(&output.value)
+        _ = transmit(socket, secure)
+    }
+
+    // MARK: - Handshakes of clients
+
+    func isShakingEnough(_ listener: Int) -> Bool {
+        handshakeCount >= handshakeBound && plan.value.serverTLS[listener] != nil
+    }
+
+    /// - Returns: `false` when the listener is a plain one.
+    mutating func beginHandshake(_ client: Client, _ listener: Int) -> Bool {
+        guard let tls = plan.value.serverTLS[listener] else { return false }
+        let state = secures.insert(Secure(TLSConnection(server: tls)))
+        client.value.link = Link(kind: .secure, slot: state.token.slot)
+        client.value.phase = .handshaking
+        handshakeCount += 1
+        setDeadline(client, now + plan.value.listeners[listener].handshakeTimeout)
+        return true
+    }
+
+    mutating func advanceHandshake(_ client: Client) {
+        let state = secure(client.value.link)
+        if client.value.ready.contains(.broken) {
+            close(client, isClean: false)
+            return
+        }
+        while true {
+            if state.value.received.isEmpty {
+                switch fetch(client.value.socket, state, &client.value.ready, about: 1) {
+                case .bytes: break
+                case .wouldBlock: return
+                case .endOfStream, .failed:
+                    close(client, isClean: false)
+                    return
+                }
+            }
+            guard handshakeBudget > 0 else {
+                enqueue(client)
+                return
+            }
+            handshakeBudget -= 1
+            let output = cipherOut
+            output.value.reset()
+            let step = state.value.tls.handshake(&state.value.received, &output.value)
+            if state.value.received.isEmpty { giveBack(&state.value.received) }
+            guard transmit(client.value.socket, state) else {
+                close(client, isClean: false)
+                return
+            }
+            switch step {
+            case .needsMore: continue
+            case .done:
+                handshakeDone(client, state)
+                return
+            case .failed(let failure):
+                handshakeFailed(client, failure)
+                return
+            }
+        }
+    }
+
+    private mutating func handshakeDone(_ client: Client, _ state: Place<Secure>) {
+        handshakeCount -= 1
+        if state.value.tls.hasVerifiedPeer, let identity = state.value.tls.peerIdentity() {
+            let text =
+                "X-Client-Cert-Subject: \(identity.subject)\r\n"
+                + "X-Client-Cert-Fingerprint: \(identity.fingerprint)\r\n"
+            state.value.identity = Buffer(capacity: text.utf8.count)
+            state.value.identity.append(text: text)
+        }
+        client.value.phase = .idle
+        setDeadline(
+            client, now + plan.value.listeners[Int(client.value.listener)].headerTimeout)
+        if !state.value.received.isEmpty || state.value.tls.hasPending {
+            client.value.ready.insert(.readable)
+        }
+        readHead(client)
+    }
+
+    private mutating func handshakeFailed(_ client: Client, _ failure: TLSFailure) {
+        counters.refusedConnections &+= 1
+        logRefusal(client, .badRequest, status: 0, rule: failure.sentence, id: random.next())
+        if failure == .notTLS {
+            // Somebody typed http:// with the port of https://, and is told in their language.
+            let scratch = scratch
+            scratch.value.reset()
+            scratch.value.append("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n")
+            scratch.value.append("Content-Type: text/plain\r\nContent-Length: 44\r\n\r\n")
+            scratch.value.append("This port speaks HTTPS: write https:// here\n")
+            _ = kernel.send(client.value.socket, scratch.value.bytes)
+        }
+        // The alert must not be destroyed by a reset for what nobody reads.
+        handshakeCount -= 1
+        client.value.phase = .idle
+        closeGently(client)
+    }
+
+    /// Whether the request is for a host that does not belong to the name which TLS was asked
+    /// for (RFC 9110 §15.5.20).
+    func isMisdirected(_ turn: Turn, _ listener: Int) -> Bool {
+        guard plan.value.listeners[listener].isStrictAboutNames else { return false }
+        let client = turn.value.client
+        guard client.value.link.kind == .secure, let tls = plan.value.serverTLS[listener] else {
+            return false
+        }
+        let start = turn.value.headStart
+        let host = client.value.input.span(
+            from: start + turn.value.head.hostRange.lower,
+            to: start + turn.value.head.hostRange.upper)
+        return !secure(client.value.link).value.tls.isNamed(host) && !tls.covers(host)
+    }
+
+    /// Who has shown a certificate, for the server.
+    mutating func appendIdentity(_ client: Client) {
+        guard client.value.link.kind == .secure else { return }
+        let state = secure(client.value.link)
+        guard !state.value.identity.isEmpty else { return }
+        scratch.value.append(state.value.identity.bytes)
+    }
+
+    // MARK: - Handshakes with servers
+
+    func isEstablished(_ server: Server) -> Bool {
+        secure(server.value.link).value.tls.isEstablished
+    }
+
+    /// Gives a new connection TLS, if the service asks for it.
+    mutating func secure(_ server: Server, for turn: Turn) {
+        guard let service = turn.value.service, let tls = service.value.tls else { return }
+        let name = service.value.roster.tlsNames[Int(turn.value.memberIndex)]
+        let state = secures.insert(
+            Secure(
+                TLSConnection(
+                    client: tls, name: name, session: sessions[Int(server.value.cell)].session)))
+        server.value.link = Link(kind: .secure, slot: state.token.slot)
+    }
+
+    /// - Returns: whether the request may be sent now; when not, an edge will come, or the
+    ///   attempt has failed.
+    mutating func advanceHandshake(_ turn: Turn, _ server: Server) -> Bool {
+        let state = secure(server.value.link)
+        for _ in 0..<16 {
+            guard flushPending(server.value.socket, state) else {
+                handshakeBroken(turn, server)
+                return false
+            }
+            let output = cipherOut
+            output.value.reset()
+            let step = state.value.tls.handshake(&state.value.received, &output.value)
+            if state.value.received.isEmpty { giveBack(&state.value.received) }
+            guard transmit(server.value.socket, state) else {
+                handshakeBroken(turn, server)
+                return false
+            }
+            switch step {
+            case .done:
+                server.value.phase = .leased
+                turn.value.connectNanoseconds += (now - turn.value.attemptBegan).nanoseconds
+                return true
+            case .failed(let failure):
+                turn.value.rule = failure.sentence
+                attemptFailed(turn, .serverTLSFailed, nothingSent: true)
+                return false
+            case .needsMore:
+                switch fetch(server.value.socket, state, &server.value.ready, about: 1) {
+                case .bytes: continue
+                case .wouldBlock: return false
+                case .endOfStream, .failed:
+                    handshakeBroken(turn, server)
+                    return false
+                }
+            }
+        }
+        return false
+    }
+
+    private mutating func handshakeBroken(_ turn: Turn, _ server: Server) {
+        var reason = Reason.serverTLSFailed
+        if let error = kernel.takeError(server.value.socket) { reason = connectReason(error) }
+        attemptFailed(turn, reason, nothingSent: true)
+    }
+
+    mutating func keepSession(_ server: Server) {
+        let session = secure(server.value.link).value.tls.session()
+        sessions[Int(server.value.cell)].session = consume session
+    }
+}

@@ -1,0 +1,62 @@
+import COpenSSL
+
+/// What contexts of both roles have in common.
+enum ContextRules {
+    /// Forward secrecy and authenticated encryption only.
+    private static let defaultCiphers =
+        "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+        + "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+        + "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+    private static let defaultGroups = "X25519:P-256:P-384"
+
+    static func apply(
+        to context: OpaquePointer, minimumVersion: TLSVersion, ciphers: String?,
+        cipherSuites: String?, groups: String?
+    ) throws(TLSProblem) {
+        let version = minimumVersion == .tls12 ? TLS1_2_VERSION : TLS1_3_VERSION
+        unsafe _ = openssl_set_minimum_version(context, version)
+        // Buffers of 17 and 16 KiB are held while a record is under way, not while it is quiet.
+        unsafe openssl_set_mode(context, Int(SSL_MODE_RELEASE_BUFFERS))
+        guard unsafe SSL_CTX_set_cipher_list(context, ciphers ?? defaultCiphers) == 1 else {
+            ERR_clear_error()
+            throw TLSProblem(
+                kind: .unknownCipher, file: nil,
+                sentence: "OpenSSL knows no cipher in '\(ciphers ?? "")'",
+                advice: "'openssl ciphers -tls1_2' lists those it knows; remove the line for the "
+                    + "defaults")
+        }
+        if let cipherSuites, unsafe SSL_CTX_set_ciphersuites(context, cipherSuites) != 1 {
+            ERR_clear_error()
+            throw TLSProblem(
+                kind: .unknownCipher, file: nil,
+                sentence: "OpenSSL knows no cipher suite of TLS 1.3 in '\(cipherSuites)'",
+                advice: "'openssl ciphers -s -tls1_3' lists those it knows")
+        }
+        guard unsafe openssl_set_groups(context, groups ?? defaultGroups) == 1 else {
+            ERR_clear_error()
+            throw TLSProblem(
+                kind: .unknownGroup, file: nil,
+                sentence: "OpenSSL does not know all groups of '\(groups ?? "")'",
+                advice: "write names with colons between them, like 'X25519:P-256'")
+        }
+    }
+
+    static func badAuthority(_ file: String) -> TLSProblem {
+        TLSProblem(
+            kind: .badAuthority, file: file,
+            sentence: "the authorities in \(file) cannot be read",
+            advice: "give a readable file with certificates in PEM")
+    }
+
+    /// Prepares an HMAC with SHA-256.
+    static func setDigestKey(_ mac: OpaquePointer, _ key: [UInt8]) -> Bool {
+        var digest = Array("SHA256".utf8CString)
+        return unsafe digest.withUnsafeMutableBufferPointer { name in
+            var parameters = unsafe [
+                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.baseAddress, 0),
+                OSSL_PARAM_construct_end(),
+            ]
+            return unsafe EVP_MAC_init(mac, key, key.count, &parameters) == 1
+        }
+    }
+}

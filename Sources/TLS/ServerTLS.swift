@@ -1,0 +1,285 @@
+import COpenSSL
+import Linux
+import Memory
+
+/// A listener's certificates and rules: made once from files, then shared by all loops.
+///
+/// `@unchecked Sendable`: an `SSL_CTX` is counted atomically and may be used by any number of
+/// threads once nobody configures it any more (SSL_CTX_new(3)); it is configured here, before
+/// anybody else has it. Everything else is immutable.
+@safe public final class ServerTLS: @unchecked Sendable {
+    /// One for each set of names: certificates of different kinds for the same names share it.
+    private let contexts: [OpaquePointer]
+    private let names: [(name: [UInt8], context: Int)]
+    private let isStrict: Bool
+    private let protocols: [UInt8]
+    private let ticketKeys: TicketKeys
+    public let certificates: [CertificateFacts]
+    private let statuses: [[UInt8]]
+
+    /// Reads the files and checks that each key belongs to its certificate.
+    public init(_ settings: ServerTLSSettings, ticketKeys: TicketKeys) throws(TLSProblem) {
+        precondition(!settings.certificates.isEmpty, "a listener with TLS has a certificate")
+        var groups: [(names: [String], certificates: [Certificate])] = []
+        for files in settings.certificates {
+            let certificate = try Certificate(
+                files, refusesExpired: settings.refusesExpired, staples: settings.staplesOCSP)
+            let names = certificate.facts.names
+            if let index = groups.firstIndex(where: { Set($0.names) == Set(names) }) {
+                groups[index].certificates.append(certificate)
+            } else {
+                groups.append((names, [certificate]))
+            }
+        }
+        certificates = groups.flatMap { $0.certificates.map(\.facts) }
+        statuses = groups.map { $0.certificates[0].status }
+        var names: [(name: [UInt8], context: Int)] = []
+        for (index, group) in groups.enumerated() {
+            // Of two certificates for one name, the one that comes first has it.
+            names += group.names.map { (Array($0.utf8), index) }
+        }
+        self.names = names
+        isStrict = settings.isStrict
+        protocols = settings.protocols.flatMap(\.wireForm)
+        self.ticketKeys = ticketKeys
+        var contexts = unsafe [OpaquePointer]()
+        do throws(TLSProblem) {
+            for group in groups {
+                let context = unsafe Self.makeContext()
+                unsafe contexts.append(context)
+                unsafe try Self.configure(context, settings)
+                for certificate in group.certificates {
+                    unsafe try Self.use(certificate, in: context)
+                }
+            }
+        } catch {
+            for index in unsafe contexts.indices { unsafe SSL_CTX_free(contexts[index]) }
+            unsafe self.contexts = []
+            throw error
+        }
+        unsafe self.contexts = unsafe contexts
+        for index in unsafe contexts.indices {
+            unsafe setCallbacks(contexts[index], index, settings)
+        }
+    }
+
+    deinit {
+        for index in unsafe contexts.indices { unsafe SSL_CTX_free(contexts[index]) }
+    }
+
+    /// The context with which a connection begins; the name it asks for may change it.
+    var first: OpaquePointer { unsafe contexts[0] }
+
+    // MARK: - Names
+
+    /// Whether the certificate that `name` selects covers it. In any case; allocates nothing.
+    public func covers(_ name: RawSpan) -> Bool { context(for: name) != nil }
+
+    /// The exact name, then the wildcard one label above (RFC 9525 §6.3). O(names).
+    private func context(for name: RawSpan) -> Int? {
+        for entry in names where Self.isEqual(name, from: 0, entry.name, from: 0) {
+            return entry.context
+        }
+        var dot = 0
+        while dot < name.byteCount, name.byte(dot) != UInt8(ascii: ".") { dot += 1 }
+        guard dot > 0, dot < name.byteCount else { return nil }
+        for entry in names where entry.name.count > 2 && entry.name[0] == UInt8(ascii: "*") {
+            if Self.isEqual(name, from: dot, entry.name, from: 1) { return entry.context }
+        }
+        return nil
+    }
+
+    private static func isEqual(
+        _ name: RawSpan, from: Int, _ other: [UInt8], from otherStart: Int
+    ) -> Bool {
+        guard name.byteCount - from == other.count - otherStart else { return false }
+        for offset in 0..<(other.count - otherStart) {
+            var byte = name.byte(from + offset)
+            if byte >= UInt8(ascii: "A"), byte <= UInt8(ascii: "Z") { byte |= 0x20 }
+            guard byte == other[otherStart + offset] else { return false }
+        }
+        return true
+    }
+
+    // MARK: - Contexts
+
+    private static func makeContext() -> OpaquePointer {
+        guard let context = unsafe SSL_CTX_new(TLS_server_method()) else {
+            preconditionFailure("OpenSSL makes a context, or there is no memory")
+        }
+        return unsafe context
+    }
+
+    private static func configure(
+        _ context: OpaquePointer, _ settings: ServerTLSSettings
+    ) throws(TLSProblem) {
+        unsafe try ContextRules.apply(
+            to: context, minimumVersion: settings.minimumVersion, ciphers: settings.ciphers,
+            cipherSuites: settings.cipherSuites, groups: settings.groups)
+        unsafe openssl_set_server_options(context, settings.usesTickets ? 1 : 0)
+        // Sessions are with the clients, in tickets: nothing here grows with their number.
+        unsafe openssl_set_session_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
+        // One ticket is enough for a client with one connection at a time, and each costs both
+        // sides a record and 250 bytes.
+        unsafe _ = SSL_CTX_set_num_tickets(context, settings.usesTickets ? 1 : 0)
+        let identity: [UInt8] = Array("staithe".utf8)
+        unsafe _ = SSL_CTX_set_session_id_context(context, identity, UInt32(identity.count))
+        guard settings.clientAuthentication != .off else { return }
+        guard let file = settings.clientCAFile else {
+            throw TLSProblem(
+                kind: .badAuthority, file: nil, sentence: "there is no authority for clients",
+                advice: "give the file of their authority with client_ca")
+        }
+        guard unsafe SSL_CTX_load_verify_file(context, file) == 1,
+            let list = unsafe SSL_load_client_CA_file(file)
+        else {
+            ERR_clear_error()
+            throw ContextRules.badAuthority(file)
+        }
+        unsafe SSL_CTX_set_client_CA_list(context, list)
+        let mode =
+            SSL_VERIFY_PEER
+            | (settings.clientAuthentication == .required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0)
+        unsafe SSL_CTX_set_verify(context, mode, nil)
+    }
+
+    private static func use(
+        _ certificate: Certificate, in context: OpaquePointer
+    ) throws(TLSProblem) {
+        let isUsed = unsafe SSL_CTX_use_certificate(context, certificate.leaf) == 1
+            && SSL_CTX_use_PrivateKey(context, certificate.key) == 1
+        guard isUsed else {
+            ERR_clear_error()
+            throw TLSProblem(
+                kind: .unusable, file: certificate.facts.file,
+                sentence: "OpenSSL does not use the certificate in \(certificate.facts.file)",
+                advice: "its key may be too short: RSA needs 2048 bits")
+        }
+        for index in unsafe certificate.chain.indices {
+            unsafe _ = openssl_add_issuer(context, certificate.chain[index])
+        }
+    }
+
+    private func setCallbacks(
+        _ context: OpaquePointer, _ index: Int, _ settings: ServerTLSSettings
+    ) {
+        // Safe: the contexts are freed in `deinit` at the latest when the last connection is,
+        // and each connection keeps this object alive (`TLSConnection.server`).
+        let owner = unsafe Unmanaged.passUnretained(self).toOpaque()
+        unsafe _ = SSL_CTX_set_ex_data(context, 0, owner)
+        unsafe openssl_set_name_callback(context, chooseCertificate, owner)
+        unsafe SSL_CTX_set_alpn_select_cb(context, chooseProtocol, owner)
+        if settings.usesTickets { unsafe openssl_set_ticket_callback(context, protectTicket) }
+        if !statuses[index].isEmpty {
+            unsafe openssl_set_status_callback(context, stapleStatus, owner)
+        }
+    }
+
+    // MARK: - What the callbacks ask
+
+    fileprivate func choose(_ ssl: OpaquePointer) -> CInt {
+        guard let text = unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else {
+            return isStrict ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK
+        }
+        let name = unsafe UnsafeRawBufferPointer(start: text, count: strlen(text))
+        guard let index = unsafe context(for: name.bytes) else {
+            return isStrict ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK
+        }
+        if index > 0 { unsafe _ = SSL_set_SSL_CTX(ssl, contexts[index]) }
+        return SSL_TLSEXT_ERR_OK
+    }
+
+    /// Our first protocol that the client offers, too.
+    fileprivate func choose(
+        _ offered: UnsafeBufferPointer<UInt8>,
+        _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>, _ count: UnsafeMutablePointer<UInt8>
+    ) -> CInt {
+        var mine = 0
+        while mine < protocols.count {
+            let length = Int(protocols[mine])
+            var theirs = 0
+            while theirs < offered.count {
+                let offeredLength = unsafe Int(offered[theirs])
+                guard theirs + 1 + offeredLength <= offered.count else { break }
+                if offeredLength == length,
+                    unsafe offered[(theirs + 1)..<(theirs + 1 + length)]
+                        .elementsEqual(protocols[(mine + 1)..<(mine + 1 + length)])
+                {
+                    unsafe chosen.pointee = unsafe offered.baseAddress! + theirs + 1
+                    unsafe count.pointee = UInt8(length)
+                    return SSL_TLSEXT_ERR_OK
+                }
+                theirs += 1 + offeredLength
+            }
+            mine += 1 + length
+        }
+        return SSL_TLSEXT_ERR_ALERT_FATAL
+    }
+
+    fileprivate func status(of ssl: OpaquePointer) -> [UInt8] {
+        let current = unsafe SSL_get_SSL_CTX(ssl)
+        let index = unsafe contexts.firstIndex { unsafe $0 == current }
+        return index.map { statuses[$0] } ?? []
+    }
+
+    fileprivate var keys: TicketKeys { ticketKeys }
+}
+
+private func server(_ argument: UnsafeMutableRawPointer?) -> ServerTLS {
+    // Safe: set in `setCallbacks`, which says why it is alive.
+    unsafe Unmanaged<ServerTLS>.fromOpaque(argument!).takeUnretainedValue()
+}
+
+private let chooseCertificate: @convention(c) (
+    OpaquePointer?, UnsafeMutablePointer<CInt>?, UnsafeMutableRawPointer?
+) -> CInt = { ssl, alert, argument in
+    let result = unsafe server(argument).choose(ssl!)
+    if result == SSL_TLSEXT_ERR_ALERT_FATAL {
+        unsafe alert!.pointee = CInt(SSL_AD_UNRECOGNIZED_NAME)
+    }
+    return result
+}
+
+private let chooseProtocol: SSL_CTX_alpn_select_cb_func = {
+    _, chosen, count, offered, offeredCount, argument in
+    let list = unsafe UnsafeBufferPointer(start: offered, count: Int(offeredCount))
+    return unsafe server(argument).choose(list, chosen!, count!)
+}
+
+private let stapleStatus: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> CInt = {
+    ssl, argument in
+    let bytes = unsafe server(argument).status(of: ssl!)
+    guard !bytes.isEmpty, let copy = unsafe openssl_copy(bytes, bytes.count) else {
+        return SSL_TLSEXT_ERR_NOACK
+    }
+    // OpenSSL frees the copy.
+    unsafe _ = openssl_set_status_response(ssl, copy, bytes.count)
+    return SSL_TLSEXT_ERR_OK
+}
+
+/// Encrypts a new ticket under the newest key, or finds the key of an old one.
+private let protectTicket: @convention(c) (
+    OpaquePointer?, UnsafeMutablePointer<UInt8>?, UnsafeMutablePointer<UInt8>?, OpaquePointer?,
+    OpaquePointer?, CInt
+) -> CInt = { ssl, name, iv, cipher, mac, encrypts in
+    let owner = unsafe server(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), 0))
+    let key: TicketKeys.Key
+    var isOld = false
+    if encrypts != 0 {
+        key = owner.keys.newest
+        guard unsafe RAND_bytes(iv, 16) == 1 else { return -1 }
+        for index in 0..<16 { unsafe name![index] = key.name[index] }
+    } else {
+        let wanted = unsafe UnsafeBufferPointer(start: name, count: 16)
+        guard let found = unsafe owner.keys.key(named: wanted) else { return 0 }
+        (key, isOld) = found
+    }
+    let algorithm = unsafe EVP_aes_256_cbc()
+    let status =
+        encrypts != 0
+        ? unsafe EVP_EncryptInit_ex(cipher, algorithm, nil, key.cipher, iv)
+        : unsafe EVP_DecryptInit_ex(cipher, algorithm, nil, key.cipher, iv)
+    guard status == 1, unsafe ContextRules.setDigestKey(mac!, key.digest) else { return -1 }
+    // 2: valid, and to be replaced by a new one.
+    return isOld ? 2 : 1
+}
