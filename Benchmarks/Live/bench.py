@@ -22,6 +22,7 @@ import resource
 import shutil
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -45,8 +46,9 @@ class Failure(Exception):
 # ---------------------------------------------------------------------------- scenarios
 
 class Scenario:
-    def __init__(self, name, title, path="/small", connections=64, headers=(), upload=0, idle=0):
-        self.name, self.title, self.path = name, title, path
+    def __init__(self, name, title, path="/small", connections=64, headers=(), upload=0, idle=0,
+                 tls=False):
+        self.name, self.title, self.path, self.tls = name, title, path, tls
         self.connections, self.headers, self.upload, self.idle = connections, headers, upload, idle
 
 
@@ -60,6 +62,11 @@ SCENARIOS = [
     Scenario("close", "131 B, a new connection per request, 64 at once",
              headers=("Connection: close",)),
     Scenario("idle-4000", "4,000 idle connections, one request each", idle=4000),
+    Scenario("tls-64", "TLS, 131 B, keep-alive, 64 connections", tls=True),
+    Scenario("tls-100k", "TLS, 100 KiB, 64 connections", path="/100k", tls=True),
+    Scenario("tls-close", "TLS, a full handshake per request, 64 at once",
+             headers=("Connection: close",), tls=True),
+    Scenario("tls-idle", "2,000 idle TLS connections, one request each", idle=2000, tls=True),
 ]
 
 
@@ -293,9 +300,25 @@ def check_that_uploads_are_read(port):
 
 # ---------------------------------------------------------------------------- the proxies
 
+def make_certificate(directory):
+    """A key on P-256, as most have today, and a file with both for HAProxy."""
+    certificate, key, both = (directory / n for n in ("cert.pem", "key.pem", "both.pem"))
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True)
+    both.write_bytes(certificate.read_bytes() + key.read_bytes())
+    for file in (certificate, key, both):
+        os.chmod(file, 0o644)
+    return certificate, key, both
+
+
 class Proxy:
     name = ""
     splices = ""
+    tls_port = 0
+    certificate = key = both = ""
 
     def find(self):
         """The executable, or None."""
@@ -336,6 +359,9 @@ class Staithe(Proxy):
 listeners:
   web:
     address: 127.0.0.1:{port}
+  secure:
+    address: 127.0.0.1:{self.tls_port}
+    tls: {{ certificates: [{{ cert: {self.certificate}, key: {self.key} }}] }}
 services:
   app:
     servers: [{servers}]
@@ -376,6 +402,10 @@ http {{
   }}
   server {{
     listen 127.0.0.1:{port} backlog=8192;
+    listen 127.0.0.1:{self.tls_port} ssl backlog=8192;
+    ssl_certificate {self.certificate};
+    ssl_certificate_key {self.key};
+    ssl_protocols TLSv1.2 TLSv1.3;
     location / {{
       proxy_pass http://app;
       proxy_http_version 1.1;
@@ -435,7 +465,8 @@ defaults
   timeout queue 5s
 frontend web
   bind 127.0.0.1:{port} backlog 8192
-  http-request set-header X-Forwarded-Proto http
+  bind 127.0.0.1:{self.tls_port} ssl crt {self.both} alpn http/1.1 backlog 8192
+  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   default_backend app
 backend app
@@ -496,11 +527,21 @@ class Envoy(Proxy):
                 "route": {"cluster": "app", "timeout": "0s", "retry_policy": {
                     "retry_on": "connect-failure,reset", "num_retries": 2}}}]}]},
         }
+        filters = [{
+            "name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
         bootstrap = {
             "static_resources": {
-                "listeners": [{"address": address(port), "filter_chains": [{"filters": [{
-                    "name": "envoy.filters.network.http_connection_manager",
-                    "typed_config": manager}]}]}],
+                "listeners": [
+                    {"address": address(port), "filter_chains": [{"filters": filters}]},
+                    {"address": address(self.tls_port), "filter_chains": [{
+                        "filters": filters, "transport_socket": {
+                            "name": "envoy.transport_sockets.tls", "typed_config": {
+                                "@type": f"{types}.transport_sockets.tls.v3.DownstreamTlsContext",
+                                "common_tls_context": {
+                                    "alpn_protocols": ["http/1.1"],
+                                    "tls_certificates": [{
+                                        "certificate_chain": {"filename": str(self.certificate)},
+                                        "private_key": {"filename": str(self.key)}}]}}}}]}],
                 "clusters": [{
                     "name": "app", "type": "STATIC", "connect_timeout": "2s",
                     "lb_policy": "LEAST_REQUEST",
@@ -530,7 +571,8 @@ class Running:
         self.start()
 
     def start(self):
-        (self.port,) = free_ports(1)
+        self.port, self.tls_port = free_ports(2)
+        self.proxy.tls_port = self.tls_port
         directory = self.machine.directory / self.proxy.name
         directory.mkdir(exist_ok=True)
         command = self.proxy.command(self.executable, directory, self.port, self.origins)
@@ -546,7 +588,9 @@ class Running:
                    "-s", str(HERE / "wrk.lua")]
         for header in scenario.headers:
             command += ["-H", header]
-        command.append(f"http://127.0.0.1:{self.port}{scenario.path}")
+        address = f"https://127.0.0.1:{self.tls_port}" if scenario.tls else (
+            f"http://127.0.0.1:{self.port}")
+        command.append(address + scenario.path)
         core = self.machine.load_core
         environment = {**os.environ, "BENCH_UPLOAD_BYTES": str(scenario.upload)}
         load = subprocess.Popen(
@@ -585,11 +629,15 @@ class Running:
             ask(self.port, "/small")
         time.sleep(0.5)
         before = resident_bytes(pids_under(self.child.pid))
+        context = ssl.create_default_context(cafile=self.proxy.certificate)
         connections, failed = [], 0
         request = b"GET /small HTTP/1.1\r\nHost: bench\r\n\r\n"
         try:
             for _ in range(scenario.idle):
-                s = socket.create_connection(("127.0.0.1", self.port), 5)
+                port = self.tls_port if scenario.tls else self.port
+                s = socket.create_connection(("127.0.0.1", port), 5)
+                if scenario.tls:
+                    s = context.wrap_socket(s, server_hostname="localhost")
                 connections.append(s)
                 s.sendall(request)
                 status, _ = read_response(s)
@@ -792,6 +840,7 @@ def run(options):
         facts = machine_facts(machine, versions, options)
         print("; ".join(versions.values()))
         origins = start_origins(machine)
+        Proxy.certificate, Proxy.key, Proxy.both = make_certificate(machine.directory)
         running = [Running(machine, p, e, origins) for p, e in found]
         results, raw = {}, {}
         for scenario in scenarios:

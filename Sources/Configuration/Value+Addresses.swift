@@ -54,7 +54,9 @@ extension Value {
                     .badAddress, "is not the address of a server: nothing may follow its port",
                     help: "write 'https://\(bare.prefix { $0 != "/" })'"))
         }
-        let host = bare.hasPrefix("[") ? bare[bare.index(after: bare.lastIndex(of: "]") ?? bare.startIndex)...] : bare
+        let host =
+            bare.hasPrefix("[")
+            ? bare[bare.index(after: bare.lastIndex(of: "]") ?? bare.startIndex)...] : bare
         let whole = host.contains(":") ? String(bare) : "\(bare):443"
         return serverAddress(whole).map { address in
             var address = address

@@ -77,7 +77,8 @@ extension ControlPlane {
             guard certificateComplaint != error.problem.sentence else { return }
             certificateComplaint = error.problem.sentence
             log.error(
-                "\(error.problem.sentence); the old certificates are served: \(error.problem.advice)")
+                "\(error.problem.sentence); the old certificates are served: \(error.problem.advice)"
+            )
         }
     }
 

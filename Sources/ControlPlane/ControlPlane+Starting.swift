@@ -196,7 +196,8 @@ extension ControlPlane {
 
     private func begin(
         _ configuration: ProxyConfiguration, addresses: [Naming.Name: SocketAddress],
-        credentials: Credentials, opened: [OpenedListener], signals: consuming SignalDescriptor, connectionCapacity: Int
+        credentials: Credentials, opened: [OpenedListener], signals: consuming SignalDescriptor,
+        connectionCapacity: Int
     ) throws {
         try accessLog.setDestination(configuration.accessLog.destination)
         try loop.attach(control) { [unowned self] in receive($0) }

@@ -106,8 +106,9 @@ extension ConfigurationLoader.Outcome {
         return [
             Diagnostic(
                 .error, .unreadableFile, failure.problem.sentence,
-                at: place?.location ?? SourceLocation(
-                    file: "", line: 1, column: 1, endLine: 1, endColumn: 1),
+                at: place?.location
+                    ?? SourceLocation(
+                        file: "", line: 1, column: 1, endLine: 1, endColumn: 1),
                 keyPath: place?.keyPath ?? [], help: failure.problem.advice)
         ]
     }

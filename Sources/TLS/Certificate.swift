@@ -58,7 +58,8 @@ import Linux
             return try File.read(path)
         } catch {
             throw TLSProblem(
-                kind: .unreadable, file: path, sentence: "the \(what) \(path) cannot be read: \(error)",
+                kind: .unreadable, file: path,
+                sentence: "the \(what) \(path) cannot be read: \(error)",
                 advice: "check the path and who may read it")
         }
     }

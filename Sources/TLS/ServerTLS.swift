@@ -146,7 +146,8 @@ import Memory
     private static func use(
         _ certificate: Certificate, in context: OpaquePointer
     ) throws(TLSProblem) {
-        let isUsed = unsafe SSL_CTX_use_certificate(context, certificate.leaf) == 1
+        let isUsed =
+            unsafe SSL_CTX_use_certificate(context, certificate.leaf) == 1
             && SSL_CTX_use_PrivateKey(context, certificate.key) == 1
         guard isUsed else {
             ERR_clear_error()
@@ -230,15 +231,16 @@ private func server(_ argument: UnsafeMutableRawPointer?) -> ServerTLS {
     unsafe Unmanaged<ServerTLS>.fromOpaque(argument!).takeUnretainedValue()
 }
 
-private let chooseCertificate: @convention(c) (
-    OpaquePointer?, UnsafeMutablePointer<CInt>?, UnsafeMutableRawPointer?
-) -> CInt = { ssl, alert, argument in
-    let result = unsafe server(argument).choose(ssl!)
-    if result == SSL_TLSEXT_ERR_ALERT_FATAL {
-        unsafe alert!.pointee = CInt(SSL_AD_UNRECOGNIZED_NAME)
+private let chooseCertificate:
+    @convention(c) (
+        OpaquePointer?, UnsafeMutablePointer<CInt>?, UnsafeMutableRawPointer?
+    ) -> CInt = { ssl, alert, argument in
+        let result = unsafe server(argument).choose(ssl!)
+        if result == SSL_TLSEXT_ERR_ALERT_FATAL {
+            unsafe alert!.pointee = CInt(SSL_AD_UNRECOGNIZED_NAME)
+        }
+        return result
     }
-    return result
-}
 
 private let chooseProtocol: SSL_CTX_alpn_select_cb_func = {
     _, chosen, count, offered, offeredCount, argument in
@@ -258,28 +260,29 @@ private let stapleStatus: @convention(c) (OpaquePointer?, UnsafeMutableRawPointe
 }
 
 /// Encrypts a new ticket under the newest key, or finds the key of an old one.
-private let protectTicket: @convention(c) (
-    OpaquePointer?, UnsafeMutablePointer<UInt8>?, UnsafeMutablePointer<UInt8>?, OpaquePointer?,
-    OpaquePointer?, CInt
-) -> CInt = { ssl, name, iv, cipher, mac, encrypts in
-    let owner = unsafe server(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), 0))
-    let key: TicketKeys.Key
-    var isOld = false
-    if encrypts != 0 {
-        key = owner.keys.newest
-        guard unsafe RAND_bytes(iv, 16) == 1 else { return -1 }
-        for index in 0..<16 { unsafe name![index] = key.name[index] }
-    } else {
-        let wanted = unsafe UnsafeBufferPointer(start: name, count: 16)
-        guard let found = unsafe owner.keys.key(named: wanted) else { return 0 }
-        (key, isOld) = found
+private let protectTicket:
+    @convention(c) (
+        OpaquePointer?, UnsafeMutablePointer<UInt8>?, UnsafeMutablePointer<UInt8>?, OpaquePointer?,
+        OpaquePointer?, CInt
+    ) -> CInt = { ssl, name, iv, cipher, mac, encrypts in
+        let owner = unsafe server(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), 0))
+        let key: TicketKeys.Key
+        var isOld = false
+        if encrypts != 0 {
+            key = owner.keys.newest
+            guard unsafe RAND_bytes(iv, 16) == 1 else { return -1 }
+            for index in 0..<16 { unsafe name![index] = key.name[index] }
+        } else {
+            let wanted = unsafe UnsafeBufferPointer(start: name, count: 16)
+            guard let found = unsafe owner.keys.key(named: wanted) else { return 0 }
+            (key, isOld) = found
+        }
+        let algorithm = unsafe EVP_aes_256_cbc()
+        let status =
+            encrypts != 0
+            ? unsafe EVP_EncryptInit_ex(cipher, algorithm, nil, key.cipher, iv)
+            : unsafe EVP_DecryptInit_ex(cipher, algorithm, nil, key.cipher, iv)
+        guard status == 1, unsafe ContextRules.setDigestKey(mac!, key.digest) else { return -1 }
+        // 2: valid, and to be replaced by a new one.
+        return isOld ? 2 : 1
     }
-    let algorithm = unsafe EVP_aes_256_cbc()
-    let status =
-        encrypts != 0
-        ? unsafe EVP_EncryptInit_ex(cipher, algorithm, nil, key.cipher, iv)
-        : unsafe EVP_DecryptInit_ex(cipher, algorithm, nil, key.cipher, iv)
-    guard status == 1, unsafe ContextRules.setDigestKey(mac!, key.digest) else { return -1 }
-    // 2: valid, and to be replaced by a new one.
-    return isOld ? 2 : 1
-}

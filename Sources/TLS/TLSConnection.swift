@@ -80,7 +80,8 @@ public import Memory
     private static func make(
         _ context: OpaquePointer
     ) -> (OpaquePointer, UnsafeMutablePointer<Ports>) {
-        guard let ssl = unsafe SSL_new(context), let bio = unsafe BIO_new(Ports.method.pointer) else {
+        guard let ssl = unsafe SSL_new(context), let bio = unsafe BIO_new(Ports.method.pointer)
+        else {
             preconditionFailure("OpenSSL makes a connection, or there is no memory")
         }
         let ports = UnsafeMutablePointer<Ports>.allocate(capacity: 1)

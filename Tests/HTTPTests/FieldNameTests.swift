@@ -65,6 +65,8 @@ struct FieldNameTests {
         (.altSvc, "alt-svc"),
         (.earlyData, "early-data"),
         (.secWebSocketKey, "sec-websocket-key"),
+        (.xClientCertSubject, "x-client-cert-subject"),
+        (.xClientCertFingerprint, "x-client-cert-fingerprint"),
     ]
 
     private func name(_ text: String) -> FieldName {

@@ -15,12 +15,14 @@ for purpose in "${@:-build}"; do
     case "$purpose" in
     build)
         library libyaml-dev /usr/include/yaml.h
+        library libssl-dev /usr/include/openssl/ssl.h
         tool pkg-config pkg-config
         ;;
     test)
         tool nginx-light nginx
         tool python3 python3
         tool curl curl
+        tool openssl openssl
         ;;
     bench)
         tool nginx-light nginx

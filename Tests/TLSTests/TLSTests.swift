@@ -11,10 +11,11 @@ struct TLSTests {
     init() throws { authority = try Authority() }
 
     private func server(
-        _ certificates: CertificateFiles...,
+        _ certificates: PairOfFiles...,
         change: (inout ServerTLSSettings) -> Void = { _ in }
     ) throws -> ServerTLS {
-        var settings = ServerTLSSettings(certificates: certificates)
+        var settings = ServerTLSSettings(
+            certificates: certificates.map { CertificateFiles($0) })
         change(&settings)
         return try ServerTLS(settings, ticketKeys: keys)
     }
@@ -22,7 +23,8 @@ struct TLSTests {
     private func client(
         change: (inout ClientTLSSettings) -> Void = { _ in }
     ) throws -> ClientTLS {
-        var settings = authority.client
+        var settings = ClientTLSSettings()
+        settings.caFile = authority.file
         change(&settings)
         return try ClientTLS(settings)
     }
@@ -96,9 +98,7 @@ struct TLSTests {
         let curve = try authority.certificate(["a.test"])
         let rsa = try authority.certificate(["a.test"], key: "rsa:2048")
         let tls = try server(curve, rsa) { $0.ciphers = "ECDHE-RSA-AES128-GCM-SHA256" }
-        var settings = authority.client
-        settings.minimumVersion = .tls12
-        var pair = try Pair(tls, ClientTLS(settings))
+        var pair = try Pair(tls, client())
         #expect(pair.shake().client == .done)
         #expect(tls.certificates.count == 2)
     }
@@ -169,9 +169,9 @@ struct TLSTests {
         }
         var none = try Pair(required, client())
         #expect(none.shake().server == .failed(.noClientCertificate))
-        var wrong = try Pair(required, client { $0.certificate = stranger })
+        var wrong = try Pair(required, client { $0.certificate = CertificateFiles(stranger) })
         #expect(wrong.shake().server == .failed(.untrusted))
-        var right = try Pair(required, client { $0.certificate = mine })
+        var right = try Pair(required, client { $0.certificate = CertificateFiles(mine) })
         #expect(right.shake().server == .done)
         let subject = right.server.peerIdentity()?.subject
         #expect(subject == "CN=somebody")
@@ -238,26 +238,27 @@ struct TLSTests {
         try Authority.openssl("pkey -in \(one.key) -aes256 -passout pass:x -out \(key)")
         let old = try authority.expired("a.test")
         func problem(
-            _ files: CertificateFiles, _ change: @escaping (inout ServerTLSSettings) -> Void = { _ in }
+            _ files: PairOfFiles,
+            _ change: @escaping (inout ServerTLSSettings) -> Void = { _ in }
         ) throws -> TLSProblem {
             try #require(throws: TLSProblem.self) {
-                var settings = ServerTLSSettings(certificates: [files])
+                var settings = ServerTLSSettings(certificates: [CertificateFiles(files)])
                 change(&settings)
                 _ = try ServerTLS(settings, ticketKeys: keys)
             }
         }
-        var found = try problem(CertificateFiles(certificate: one.certificate, key: two.key))
+        var found = try problem(PairOfFiles(certificate: one.certificate, key: two.key))
         #expect(found.kind == .keyMismatch)
         #expect(found.sentence.contains("does not belong to"))
         #expect(found.file == two.key)
-        found = try problem(CertificateFiles(certificate: "nowhere.pem", key: one.key))
+        found = try problem(PairOfFiles(certificate: "nowhere.pem", key: one.key))
         #expect(found.kind == .unreadable)
         #expect(found.sentence.contains("No such file"))
-        found = try problem(CertificateFiles(certificate: one.key, key: one.key))
+        found = try problem(PairOfFiles(certificate: one.key, key: one.key))
         #expect(found.kind == .notPEM)
-        found = try problem(CertificateFiles(certificate: one.certificate, key: one.certificate))
+        found = try problem(PairOfFiles(certificate: one.certificate, key: one.certificate))
         #expect(found.kind == .notPEM)
-        found = try problem(CertificateFiles(certificate: one.certificate, key: key))
+        found = try problem(PairOfFiles(certificate: one.certificate, key: key))
         #expect(found.kind == .encryptedKey)
         #expect(try problem(old) { $0.refusesExpired = true }.kind == .expired)
         #expect(try problem(one) { $0.ciphers = "NONSENSE" }.kind == .unknownCipher)
@@ -268,5 +269,11 @@ struct TLSTests {
             $0.clientCAFile = "nowhere.pem"
         }
         #expect(found.kind == .badAuthority)
+    }
+}
+
+extension CertificateFiles {
+    fileprivate init(_ pair: PairOfFiles) {
+        self.init(certificate: pair.certificate, key: pair.key)
     }
 }

@@ -1,20 +1,18 @@
-import TLS
-import TestSupport
 import Testing
 
 /// Certificates, made on the spot by the openssl command.
-final class Authority {
-    let directory = TemporaryDirectory()
-    let file: String
+public final class Authority: Sendable {
+    public let directory = TemporaryDirectory()
+    public let file: String
 
-    init(_ name: String = "authority") throws {
+    public init(_ name: String = "authority") throws {
         file = directory.file("\(name).pem")
         try Self.openssl(
             "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 "
                 + "-subj /CN=\(name) -keyout \(file).key -out \(file)")
     }
 
-    static func openssl(_ arguments: String) throws {
+    public static func openssl(_ arguments: String) throws {
         let child = try ChildProcess(
             "/usr/bin/openssl", arguments.split(separator: " ").map(String.init))
         let ending = try #require(child.waitForEnd(seconds: 60))
@@ -22,9 +20,9 @@ final class Authority {
     }
 
     /// A certificate for names, with its key.
-    func certificate(
+    public func certificate(
         _ names: [String], key: String = "ec -pkeyopt ec_paramgen_curve:P-256"
-    ) throws -> CertificateFiles {
+    ) throws -> PairOfFiles {
         let base = directory.file("leaf-\(UInt32.random(in: 0 ... .max))")
         let list = names.map { name in
             let isAddress = name.allSatisfy { $0.isNumber || $0 == "." || $0 == ":" }
@@ -35,11 +33,11 @@ final class Authority {
                 + "-addext subjectAltName=\(list.joined(separator: ",")) "
                 + "-addext basicConstraints=critical,CA:FALSE "
                 + "-CA \(file) -CAkey \(file).key -keyout \(base).key -out \(base).pem")
-        return CertificateFiles(certificate: base + ".pem", key: base + ".key")
+        return PairOfFiles(certificate: base + ".pem", key: base + ".key")
     }
 
     /// A certificate that was valid until yesterday.
-    func expired(_ name: String) throws -> CertificateFiles {
+    public func expired(_ name: String) throws -> PairOfFiles {
         let base = directory.file("expired")
         try Self.openssl(
             "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=\(name) "
@@ -47,12 +45,20 @@ final class Authority {
         try Self.openssl(
             "x509 -req -days -1 -in \(base).csr -CA \(file) -CAkey \(file).key "
                 + "-CAcreateserial -out \(base).pem")
-        return CertificateFiles(certificate: base + ".pem", key: base + ".key")
+        return PairOfFiles(certificate: base + ".pem", key: base + ".key")
+    }
+}
+
+/// A certificate and its key, as paths.
+public struct PairOfFiles: Sendable {
+    public var certificate: String
+    public var key: String
+
+    public init(certificate: String, key: String) {
+        self.certificate = certificate
+        self.key = key
     }
 
-    var client: ClientTLSSettings {
-        var settings = ClientTLSSettings()
-        settings.caFile = file
-        return settings
-    }
+    /// As an entry of `certificates`.
+    public var entry: String { "{ cert: \(certificate), key: \(key) }" }
 }
