@@ -8,6 +8,10 @@ struct Secure: ~Copyable {
     var received = Buffer()
     /// Ciphertext that the socket has not taken.
     var pending = Buffer()
+    /// What is pending may wait for what comes next: a ticket, for the first answer.
+    var mayWait = false
+    /// The last read took all that the socket had, and no edge has come since.
+    var isSocketDrained = false
     /// Field lines that tell servers who has shown a certificate.
     var identity = Buffer()
 

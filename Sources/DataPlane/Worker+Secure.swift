@@ -56,8 +56,12 @@ extension Worker where Kernel: ~Copyable {
             guard transmit(socket, secure) else { return .failed(.brokenPipe) }
             switch result {
             case .bytes(let count):
-                // What is left inside will not be announced by an edge.
-                if !isHungry || secure.value.tls.hasPending { ready.insert(.readable) }
+                if !isHungry || secure.value.tls.hasPending {
+                    // What is left inside will not be announced by an edge.
+                    ready.insert(.readable)
+                } else if secure.value.isSocketDrained {
+                    ready.remove(.readable)
+                }
                 return .bytes(count)
             case .needsMore:
                 guard ready.contains(.readable) else { return .wouldBlock }
@@ -84,6 +88,7 @@ extension Worker where Kernel: ~Copyable {
         secure.value.received.reset()
         let result = receive(
             socket, Link(), &ready, into: &secure.value.received, atMost: .max)
+        secure.value.isSocketDrained = !ready.contains(.readable)
         if case .bytes = result { return result }
         giveBack(&secure.value.received)
         return result
@@ -98,14 +103,16 @@ extension Worker where Kernel: ~Copyable {
         _ socket: borrowing FileDescriptor, _ secure: Place<Secure>, _ first: RawSpan,
         _ second: RawSpan?
     ) -> Transfer {
-        guard flushPending(socket, secure) else { return .failed(.brokenPipe) }
+        if !secure.value.mayWait {
+            guard flushPending(socket, secure) else { return .failed(.brokenPipe) }
+        }
         let output = cipherOut
         let firstCount = first.byteCount
         let total = firstCount + (second?.byteCount ?? 0)
         var count = 0
         // Whoever sends less than was asked for waits for an edge: so it must be the socket
         // that stopped, and not the room of our block.
-        while count < total, secure.value.pending.isEmpty {
+        while count < total, secure.value.pending.isEmpty || secure.value.mayWait {
             output.value.reset()
             if count < firstCount {
                 guard
@@ -135,13 +142,23 @@ extension Worker where Kernel: ~Copyable {
     ) -> Bool {
         let output = cipherOut
         guard !output.value.isEmpty else { return true }
-        if secure.value.pending.isEmpty {
-            switch kernel.send(socket, output.value.bytes) {
-            case .bytes(let count): output.value.consume(count)
-            case .wouldBlock: break
-            case .failed, .endOfStream: return false
-            }
+        guard secure.value.pending.isEmpty else {
+            secure.value.mayWait = false
+            return keepPending(secure) && flushPending(socket, secure)
         }
+        switch kernel.send(socket, output.value.bytes) {
+        case .bytes(let count): output.value.consume(count)
+        case .wouldBlock: break
+        case .failed, .endOfStream: return false
+        }
+        return keepPending(secure)
+    }
+
+    /// Puts what stands in the loop's block behind what is pending.
+    ///
+    /// - Returns: `false` when there is no memory for it.
+    private mutating func keepPending(_ secure: Place<Secure>) -> Bool {
+        let output = cipherOut
         guard !output.value.isEmpty else { return true }
         if secure.value.pending.room < output.value.count {
             let needed = secure.value.pending.count + output.value.count
@@ -175,7 +192,7 @@ extension Worker where Kernel: ~Copyable {
     /// - Returns: `false` when it is gone.
     mutating func flushPending(_ client: Client) -> Bool {
         let state = secure(client.value.link)
-        guard !state.value.pending.isEmpty, client.value.ready.contains(.writable) else {
+        guard !state.value.pending.isEmpty, !state.value.mayWait, client.value.ready.contains(.writable) else {
             return true
         }
         guard flushPending(client.value.socket, state) else {
@@ -192,6 +209,12 @@ extension Worker where Kernel: ~Copyable {
             client.value.ready.remove(.writable)
         }
         return true
+    }
+
+    /// New bytes: the socket is no longer known to be empty.
+    func noteEdge(_ link: Link, _ readiness: Readiness) {
+        guard link.kind == .secure, readiness.contains(.readable) else { return }
+        secure(link).value.isSocketDrained = false
     }
 
     func hasPending(_ client: Client) -> Bool {
@@ -255,7 +278,13 @@ extension Worker where Kernel: ~Copyable {
             output.value.reset()
             let step = state.value.tls.handshake(&state.value.received, &output.value)
             if state.value.received.isEmpty { giveBack(&state.value.received) }
-            guard transmit(client.value.socket, state) else {
+            // What comes with the end is a ticket: it goes out with the first answer, for one
+            // system call less. (In TLS 1.2 it is our Finished, for which the client waits.)
+            let isTicket =
+                step == .done && state.value.pending.isEmpty && state.value.tls.version == .tls13
+            let isSent =
+                isTicket ? holdTicket(state) : transmit(client.value.socket, state)
+            guard isSent else {
                 close(client, isClean: false)
                 return
             }
@@ -269,6 +298,12 @@ extension Worker where Kernel: ~Copyable {
                 return
             }
         }
+    }
+
+    private mutating func holdTicket(_ state: Place<Secure>) -> Bool {
+        guard keepPending(state) else { return false }
+        state.value.mayWait = !state.value.pending.isEmpty
+        return true
     }
 
     private mutating func handshakeDone(_ client: Client, _ state: Place<Secure>) {

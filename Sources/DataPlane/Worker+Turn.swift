@@ -87,12 +87,14 @@ extension Worker where Kernel: ~Copyable {
                 return
             }
             client.value.ready.formUnion(readiness)
+            noteEdge(client.value.link, readiness)
             drive(client)
         case WatchedKind.server.rawValue:
             guard let server = servers.place(of: token), server.value.phase != .closed else {
                 return
             }
             server.value.ready.formUnion(readiness)
+            noteEdge(server.value.link, readiness)
             drive(server)
         case WatchedKind.listener.rawValue:
             if let listener = listeners.place(of: token) { accept(listener) }
