@@ -47,8 +47,8 @@ class Failure(Exception):
 
 class Scenario:
     def __init__(self, name, title, path="/small", connections=64, headers=(), upload=0, idle=0,
-                 tls=False):
-        self.name, self.title, self.path, self.tls = name, title, path, tls
+                 tls=False, tcp=False):
+        self.name, self.title, self.path, self.tls, self.tcp = name, title, path, tls, tcp
         self.connections, self.headers, self.upload, self.idle = connections, headers, upload, idle
 
 
@@ -66,6 +66,8 @@ SCENARIOS = [
     Scenario("tls-100k", "TLS, 100 KiB, 64 connections", path="/100k", tls=True),
     Scenario("tls-close", "TLS, a full handshake per request, 64 at once",
              headers=("Connection: close",), tls=True),
+    Scenario("tcp-64", "TCP, 131 B, keep-alive, 64 connections", tcp=True),
+    Scenario("tcp-10m", "TCP, 10 MiB, 16 connections", path="/10m", connections=16, tcp=True),
     Scenario("tls-idle", "2,000 idle TLS connections, one request each", idle=2000, tls=True),
 ]
 
@@ -317,7 +319,8 @@ def make_certificate(directory):
 class Proxy:
     name = ""
     splices = ""
-    tls_port = 0
+    tls_port = tcp_port = 0
+    passes_bytes = True
     certificate = key = both = ""
 
     def find(self):
@@ -362,6 +365,10 @@ listeners:
   secure:
     address: 127.0.0.1:{self.tls_port}
     tls: {{ certificates: [{{ cert: {self.certificate}, key: {self.key} }}] }}
+  bytes:
+    address: 127.0.0.1:{self.tcp_port}
+    protocols: [tcp]
+    service: app
 services:
   app:
     servers: [{servers}]
@@ -375,6 +382,7 @@ admin:
 
 class Nginx(Proxy):
     name = "nginx"
+    passes_bytes = Path("/usr/lib/nginx/modules/ngx_stream_module.so").exists()
 
     def find(self):
         return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -385,7 +393,16 @@ class Nginx(Proxy):
     def command(self, executable, directory, port, origins):
         servers = "\n".join(
             f"    server 127.0.0.1:{p} max_fails=5 fail_timeout=10s;" for p in origins)
-        (directory / "nginx.conf").write_text(nginx_head(directory, "nginx") + f"""
+        stream = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+        load = f"load_module {stream};\n" if stream.exists() else ""
+        bytes_only = f"""
+stream {{
+  upstream app {{ least_conn; {" ".join(f"server 127.0.0.1:{p};" for p in origins)} }}
+  server {{ listen 127.0.0.1:{self.tcp_port} backlog=8192; proxy_pass app; }}
+}}
+""" if load else ""
+        head = load + nginx_head(directory, "nginx") + bytes_only
+        (directory / "nginx.conf").write_text(head + f"""
 http {{
 {nginx_temporary(directory, "nginx")}
   map $status $failed {{ ~^[1-4] 0; default 1; }}
@@ -473,6 +490,15 @@ backend app
   balance leastconn
   http-reuse always
 {servers}
+frontend bytes
+  mode tcp
+  option tcplog
+  bind 127.0.0.1:{self.tcp_port} backlog 8192
+  default_backend bytes
+backend bytes
+  mode tcp
+  balance leastconn
+{servers}
 """)
         return [executable, "-db", "-f", directory / f"{self.name}.cfg"]
 
@@ -487,6 +513,7 @@ class HAProxySplicing(HAProxy):
 
 class Envoy(Proxy):
     name = "envoy"
+    passes_bytes = False  # Not measured: it is far from the others on HTTP.
 
     def find(self):
         found = shutil.which("envoy")
@@ -571,8 +598,8 @@ class Running:
         self.start()
 
     def start(self):
-        self.port, self.tls_port = free_ports(2)
-        self.proxy.tls_port = self.tls_port
+        self.port, self.tls_port, self.tcp_port = free_ports(3)
+        self.proxy.tls_port, self.proxy.tcp_port = self.tls_port, self.tcp_port
         directory = self.machine.directory / self.proxy.name
         directory.mkdir(exist_ok=True)
         command = self.proxy.command(self.executable, directory, self.port, self.origins)
@@ -588,8 +615,11 @@ class Running:
                    "-s", str(HERE / "wrk.lua")]
         for header in scenario.headers:
             command += ["-H", header]
-        address = f"https://127.0.0.1:{self.tls_port}" if scenario.tls else (
-            f"http://127.0.0.1:{self.port}")
+        address = f"http://127.0.0.1:{self.port}"
+        if scenario.tls:
+            address = f"https://127.0.0.1:{self.tls_port}"
+        if scenario.tcp:
+            address = f"http://127.0.0.1:{self.tcp_port}"
         command.append(address + scenario.path)
         core = self.machine.load_core
         environment = {**os.environ, "BENCH_UPLOAD_BYTES": str(scenario.upload)}
@@ -849,6 +879,8 @@ def run(options):
             for number in range(options.rounds):
                 turn = number % len(running)
                 for one in running[turn:] + running[:turn]:
+                    if scenario.tcp and not one.proxy.passes_bytes:
+                        continue
                     result = one.idle(scenario) if scenario.idle else one.load(
                         scenario, options.seconds)
                     measured[one.proxy.name].append(result)

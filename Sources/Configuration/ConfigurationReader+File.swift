@@ -129,8 +129,14 @@ extension ConfigurationReader {
                 "services", in: root, path: [], at: anyPlace,
                 help: "add 'services: { app: { servers: [3001, 3002] } }'")
         }
+        for tunnel in tunnels { checkService(tunnel.name, at: tunnel.place, path: tunnel.path) }
+        let needsRoutes =
+            configuration.listeners.isEmpty
+            || configuration.listeners.contains { $0.tunnelService == nil }
         if let field = fields["routes"] {
             readRoutes(field)
+            arrangeRoutes()
+        } else if !needsRoutes {
             arrangeRoutes()
         } else if configuration.services.count > 1, let field = fields["services"], isComplete {
             let names = configuration.services.map(\.name)

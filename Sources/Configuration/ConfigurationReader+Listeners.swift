@@ -16,6 +16,9 @@ extension ConfigurationReader {
         var isAddressRight = false
         var certificatePlaces: [ConfigurationPlaces.Place] = []
         var tlsPlace: ConfigurationPlaces.Place?
+        var protocols: Field?
+        var isTunnel = false
+        var service: Field?
         eachField(of: named.value, as: .named(.listener), at: named.path) { field in
             switch field.key {
             case "address":
@@ -38,7 +41,11 @@ extension ConfigurationReader {
                 tlsPlace = ConfigurationPlaces.Place(
                     location: location(field.keyPlace), keyPath: field.path)
             case "protocols":
-                readProtocols(field)
+                protocols = field
+                isTunnel = readProtocols(field)
+            case "service":
+                service = field
+                listener.tunnelService = text(of: field, example: "app")?.text
             case "trusted_proxies":
                 listener.trustedProxies = readTrustedProxies(field)
             case "timeouts":
@@ -73,6 +80,7 @@ extension ConfigurationReader {
                 at: named.keyPlace, path: named.path,
                 help: "remove 'redirect: https', and put it on the listener of port 80")
         }
+        checkTunnel(listener, named, isTunnel: isTunnel, protocols: protocols, service: service)
         places.certificates.append(certificatePlaces)
         places.listenerTLS.append(tlsPlace)
         configuration.listeners.append(listener)
@@ -81,7 +89,36 @@ extension ConfigurationReader {
                 location: location(address.value.place), keyPath: address.path))
     }
 
-    private func readProtocols(_ field: Field) {
+    /// A listener for bytes names a service, and one for HTTP has routes.
+    private func checkTunnel(
+        _ listener: ListenerConfiguration, _ named: Field, isTunnel: Bool, protocols: Field?,
+        service: Field?
+    ) {
+        if isTunnel, service == nil, let protocols {
+            missingKey(
+                "service", in: named.value, path: named.path, at: protocols.keyPlace,
+                help: "add 'service: name': whose servers get the bytes")
+        }
+        if !isTunnel, let service {
+            report(
+                .notUsedHere, "'service' stands in a listener for HTTP, which has routes",
+                at: service.keyPlace, path: service.path,
+                help: "add 'protocols: [tcp]', or remove this line and use 'routes:'")
+        }
+        if isTunnel, listener.redirectsToHTTPS, let protocols {
+            report(
+                .conflict, "bytes cannot be redirected", at: protocols.value.place,
+                path: protocols.path, help: "remove 'redirect: https'")
+        }
+        if isTunnel, let service, let name = listener.tunnelService {
+            usedServices.insert(name)
+            tunnels.append((name, service.value.place, service.path))
+        }
+    }
+
+    /// - Returns: whether they are bytes, and not HTTP.
+    private func readProtocols(_ field: Field) -> Bool {
+        var words: Set<String> = []
         let items = items(of: field)
         if items.isEmpty, case .list = field.value.content {
             report(
@@ -89,14 +126,22 @@ extension ConfigurationReader {
                 path: field.path, help: "write '[http/1.1]', or remove the line")
         }
         for item in items {
-            _ = value(item) { text -> Parsed<Bool> in
-                text == "http/1.1"
-                    ? .success(true)
+            let word = value(item) { text -> Parsed<String> in
+                text == "http/1.1" || text == "tcp"
+                    ? .success(text)
                     : .failure(
                         Value.wordMistake(
-                            text, known: ["http/1.1"], unsupported: ["h2", "h2c", "tcp"]))
+                            text, known: ["http/1.1", "tcp"],
+                            unsupported: ["h2", "h2c", "tls-passthrough"]))
             }
+            if let word { words.insert(word) }
         }
+        if words.count > 1 {
+            report(
+                .conflict, "a listener speaks HTTP or passes bytes on, and this one is to do both",
+                at: field.value.place, path: field.path, help: "write '[http/1.1]' or '[tcp]'")
+        }
+        return words.contains("tcp")
     }
 
     private func readTrustedProxies(_ field: Field) -> [AddressRange] {

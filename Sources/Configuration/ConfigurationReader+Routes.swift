@@ -281,7 +281,7 @@ extension ConfigurationReader {
         if let field = fields["retries"] { readRetries(field, into: &route.retries) }
     }
 
-    private func checkService(_ name: String, at place: YAMLPlace, path: [String]) {
+    func checkService(_ name: String, at place: YAMLPlace, path: [String]) {
         let names = configuration.services.map(\.name)
         guard isComplete, !names.contains(name) else { return }
         let near = Spelling.nearest(to: name, among: names)

@@ -229,7 +229,8 @@ extension ConfigurationReader {
             let plain = service.servers.firstIndex { !$0.address.isSecure }
             if let plain, plain < serverPlaces.count {
                 report(
-                    .conflict, "some servers of \(title(named.path)) speak https and this does not",
+                    .conflict,
+                    "of \(title(named.path)) some servers speak https, and this one does not",
                     at: named.keyPlace, path: named.path,
                     help: "write 'https://\(service.servers[plain].address)', or give those "
                         + "without TLS a service of their own",

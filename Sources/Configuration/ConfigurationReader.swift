@@ -42,6 +42,8 @@ final class ConfigurationReader {
     var routeDrafts: [RouteDraft] = []
     var serviceKeyPlaces: [String: YAMLPlace] = [:]
     var usedServices: Set<String> = []
+    /// Services that listeners name: they are looked for once all services are known.
+    var tunnels: [(name: String, place: YAMLPlace, path: [String])] = []
 
     init(
         file: String, environment: @escaping (String) -> String?,

@@ -24,6 +24,9 @@ public struct ListenerConfiguration: Equatable, Sendable {
     public var redirectsToHTTPS = false
     /// `nil`: as it comes.
     public var tls: TLS?
+    /// `protocols: [tcp]`: bytes go to the servers of this service, whatever they mean; `nil`
+    /// for HTTP.
+    public var tunnelService: String?
     /// Whose `Forwarded` and `X-Forwarded-*` fields count.
     public var trustedProxies: [AddressRange] = []
     public var timeouts = Timeouts()

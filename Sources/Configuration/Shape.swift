@@ -89,7 +89,8 @@ struct Shape: Sendable {
     private static let listener = Shape(
         .listener, in: .root,
         [
-            yes("address"), yes("redirect"), yes("protocols"), no("proxy_protocol", but: "off"),
+            yes("address"), yes("redirect"), yes("protocols"), yes("service"),
+            no("proxy_protocol", but: "off"),
             yes("trusted_proxies"), yes("tls", .tls), yes("timeouts", .listenerTimeouts),
             yes("limits", .listenerLimits), yes("headers", .listenerHeaders),
         ])

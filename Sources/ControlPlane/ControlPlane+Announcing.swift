@@ -19,7 +19,11 @@ extension ControlPlane {
     /// Says what serves where: for a person as a small table, else as sentences.
     func announce() {
         let places = listeners.map { listener in
-            (listener.configuration.tls == nil ? "http" : "https") + "://\(listener.address)"
+            let isSecure = listener.configuration.tls != nil
+            let scheme =
+                listener.configuration.tunnelService == nil
+                ? (isSecure ? "https" : "http") : (isSecure ? "tls" : "tcp")
+            return "\(scheme)://\(listener.address)"
         }.joined(separator: ", ")
         if announcesOnTerminal {
             let service = services.first

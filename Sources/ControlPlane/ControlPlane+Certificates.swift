@@ -76,9 +76,8 @@ extension ControlPlane {
             }
             guard certificateComplaint != error.problem.sentence else { return }
             certificateComplaint = error.problem.sentence
-            log.error(
-                "\(error.problem.sentence); the old certificates are served: \(error.problem.advice)"
-            )
+            let problem = error.problem
+            log.error("\(problem.sentence); the old certificates are served: \(problem.advice)")
         }
     }
 

@@ -86,6 +86,8 @@ struct Exchange: ~Copyable {
     /// A byte of a final response has gone to the client.
     var hasAnswered = false
     var isTunnelTimed = false
+    /// Bytes from the beginning: there is no request, and no answer of ours.
+    var isRaw = false
     var closesTunnelToServer = false
     var closesTunnelToClient = false
     var requestPipe: Place<Pipe>?

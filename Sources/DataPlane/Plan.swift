@@ -18,6 +18,8 @@ struct Plan: ~Copyable {
     let generation: Int
     let routes: RouteTable
     let routePlans: FixedArray<RoutePlan>
+    /// Of the routes alone, which have names.
+    let routeCount: Int
     /// By listener number; those that are not configured refuse everything.
     let listeners: FixedArray<ListenerPlan>
     let trusted: FixedArray<TrustedRange>
@@ -55,10 +57,22 @@ struct Plan: ~Copyable {
             }
         }
         generation = snapshot.generation
-        routePlans = FixedArray(
-            snapshot.routes.map { route in
-                RoutePlan(route, numbers: numbers, hostModes: hostModes, store: &store)
-            })
+        var routePlans = snapshot.routes.map { route in
+            RoutePlan(route, numbers: numbers, hostModes: hostModes, store: &store)
+        }
+        for listener in snapshot.listeners {
+            guard let name = listener.configuration.tunnelService,
+                let service = snapshot.services.first(where: { $0.configuration.name == name })
+            else { continue }
+            var route = RouteConfiguration(action: .service(name))
+            route.timeouts = service.configuration.timeouts
+            route.retries = service.configuration.retries
+            listeners[listener.id].tunnelRoute = Int32(routePlans.count)
+            routePlans.append(
+                RoutePlan(route, numbers: numbers, hostModes: hostModes, store: &store))
+        }
+        self.routePlans = FixedArray(routePlans)
+        routeCount = snapshot.routes.count
         routes = RouteTable(snapshot.compiledRoutes)
         self.listeners = FixedArray(listeners)
         self.trusted = FixedArray(trusted)
@@ -162,6 +176,9 @@ struct ListenerPlan: BitwiseCopyable {
     var trusted = ByteRange.empty
     var trustsSomebody = false
     var redirectsToHTTPS = false
+    /// The plan for its connections when it passes bytes on: behind those of the routes; −1 for
+    /// HTTP.
+    var tunnelRoute: Int32 = -1
     var forwarding: Forwarding = []
     var sendsProxyStatus = false
     var alwaysSendsProxyStatus = false

@@ -79,6 +79,10 @@ extension Worker where Kernel: ~Copyable {
             return
         }
         if beginHandshake(client, listener) { return }
+        if plan.value.listeners[listener].tunnelRoute >= 0 {
+            beginTunnel(client)
+            return
+        }
         setDeadline(client, now + plan.value.listeners[listener].headerTimeout)
     }
 

@@ -35,12 +35,16 @@ extension Worker where Kernel: ~Copyable {
         let client = turn.value.client
         record.endedAtNanoseconds = UInt64(max(0, wallNow()))
         record.client = clientAddress(client.value.peer)
-        record.version = turn.value.head.minorVersion == 0 ? .http10 : .http11
+        if !turn.value.isRaw {
+            record.version = turn.value.head.minorVersion == 0 ? .http10 : .http11
+        }
         record.method = turn.value.head.methodRange
         record.host = turn.value.head.authority
         record.path = turn.value.head.path
         record.listener = UInt32(client.value.listener)
-        if turn.value.route >= 0 { record.route = UInt32(turn.value.route) }
+        if turn.value.route >= 0, !turn.value.isRaw {
+            record.route = UInt32(turn.value.route)
+        }
         if let service = turn.value.service { record.service = UInt32(service.value.id) }
         record.status = turn.value.status
         record.reason = turn.value.reason
@@ -65,7 +69,11 @@ extension Worker where Kernel: ~Copyable {
         record.sentBytes = turn.value.bytesOut
         record.generation = UInt64(turn.value.plan.value.generation)
 
-        if turn.value.savedHead.isEmpty {
+        if turn.value.isRaw {
+            log.write(
+                record, head: client.value.input.span(from: 0, to: 0), id: turn.value.requestID,
+                rule: turn.value.rule)
+        } else if turn.value.savedHead.isEmpty {
             recallFields(turn)
             if let agent = fields.first(.userAgent) { record.agent = agent.valueRange }
             if turn.value.keepsRequestID { record.id = idRange(turn) }

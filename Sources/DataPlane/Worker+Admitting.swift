@@ -204,7 +204,7 @@ extension Worker where Kernel: ~Copyable {
     /// Gives the exchange a connection to the server and sends the request on it.
     private mutating func connect(_ turn: Turn, to member: Member) {
         let cell = Int(member.cell)
-        if !turn.value.mustConnectAnew {
+        if !turn.value.mustConnectAnew, !turn.value.isRaw {
             // What must not be sent twice is not sent on a connection that has just ended.
             let mustBeQuiet = !turn.value.head.method.isIdempotent
             while let server = checkOut(cell) {

@@ -13,6 +13,14 @@ extension Worker where Kernel: ~Copyable {
     /// Answers the exchange with a reason, which says the status.
     mutating func answer(_ turn: Turn, _ reason: Reason) {
         turn.value.reason = reason
+        if turn.value.isRaw {
+            // There is no word for it in a protocol that we do not know but the end.
+            let client = turn.value.client
+            dropServer(turn)
+            settle(turn)
+            abort(client)
+            return
+        }
         turn.value.status = UInt16(reason.status)
         prepareAnswer(turn)
         let client = turn.value.client

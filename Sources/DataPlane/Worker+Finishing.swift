@@ -83,7 +83,7 @@ extension Worker where Kernel: ~Copyable {
         if turn.value.reason == .ok {
             turn.value.reason = turn.value.stage == .tunnel ? .ok : .clientClosed
         }
-        if turn.value.status == 0 { turn.value.status = 499 }
+        if turn.value.status == 0, !turn.value.isRaw { turn.value.status = 499 }
         dropServer(turn)
         settle(turn)
         close(client)

@@ -26,6 +26,10 @@ extension Worker where Kernel: ~Copyable {
         if server.value.link.kind == .secure, !isEstablished(server) {
             guard advanceHandshake(turn, server) else { return }
         }
+        if turn.value.isRaw {
+            openTunnel(turn, server)
+            return
+        }
         // What came in with the head is content that goes out with it.
         if !turn.value.isRequestReceived {
             guard takeRequestContent(turn) else { return }

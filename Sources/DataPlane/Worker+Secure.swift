@@ -192,7 +192,9 @@ extension Worker where Kernel: ~Copyable {
     /// - Returns: `false` when it is gone.
     mutating func flushPending(_ client: Client) -> Bool {
         let state = secure(client.value.link)
-        guard !state.value.pending.isEmpty, !state.value.mayWait, client.value.ready.contains(.writable) else {
+        guard !state.value.pending.isEmpty, !state.value.mayWait,
+            client.value.ready.contains(.writable)
+        else {
             return true
         }
         guard flushPending(client.value.socket, state) else {
@@ -316,10 +318,16 @@ extension Worker where Kernel: ~Copyable {
             state.value.identity.append(text: text)
         }
         client.value.phase = .idle
-        setDeadline(
-            client, now + plan.value.listeners[Int(client.value.listener)].headerTimeout)
+        let listener = Int(client.value.listener)
+        setDeadline(client, now + plan.value.listeners[listener].headerTimeout)
         if !state.value.received.isEmpty || state.value.tls.hasPending {
             client.value.ready.insert(.readable)
+        }
+        guard plan.value.listeners[listener].tunnelRoute < 0 else {
+            // Whoever waits for the server's first word may never say one.
+            state.value.mayWait = false
+            if flushPending(client) { beginTunnel(client) }
+            return
         }
         readHead(client)
     }

@@ -1,5 +1,6 @@
 import HTTP
 import HTTP1
+import Health
 import Linux
 import Memory
 import Telemetry
@@ -38,6 +39,51 @@ extension Worker where Kernel: ~Copyable {
         return false
     }
 
+    /// A connection of a listener for bytes: it goes to one server, whole.
+    mutating func beginTunnel(_ client: Client) {
+        let listener = Int(client.value.listener)
+        let route = plan.value.listeners[listener].tunnelRoute
+        guard case .service(let id) = plan.value.routePlans[Int(route)].action,
+            let service = services.place(of: serviceTokens[Int(id)])
+        else { preconditionFailure("a listener for bytes has a service") }
+        client.value.phase = .exchanging
+        client.value.requestCount &+= 1
+        let turn = exchanges.insert(
+            Exchange(client: client, plan: plan, head: .none, headStart: 0, now: now))
+        client.value.exchange = turn
+        plan.value.leaseCount += 1
+        turn.value.isRaw = true
+        turn.value.requestID = random.next()
+        turn.value.clientPersists = false
+        turn.value.route = route
+        turn.value.service = service
+        service.value.exchangeCount += 1
+        service.value.requestCount += 1
+        service.value.retryBudget.requestStarted(now: now)
+        choose(turn)
+    }
+
+    /// The server's connection is there, or will be: from then on, bytes.
+    mutating func openTunnel(_ turn: Turn, _ server: Server) {
+        // Before its first edge a connection is still being made.
+        guard server.value.phase == .leased || server.value.ready.contains(.writable) else {
+            return
+        }
+        if server.value.phase == .connecting {
+            server.value.phase = .leased
+            turn.value.connectNanoseconds += (now - turn.value.attemptBegan).nanoseconds
+        }
+        server.value.hasSentAnything = true
+        turn.value.hasAnswered = true
+        turn.value.isRequestSent = true
+        turn.value.sentAt = now
+        turn.value.answeredAt = now
+        turn.value.stage = .tunnel
+        turn.value.totalDeadline = .never
+        noteAnswer(turn, status: 200)
+        pumpTunnel(turn)
+    }
+
     /// Moves what both sides have, as far as both sides allow; each direction ends alone.
     mutating func pumpTunnel(_ turn: Turn) {
         guard let server = turn.value.server else { return }
@@ -57,6 +103,7 @@ extension Worker where Kernel: ~Copyable {
             }
             if client.value.output.isEmpty {
                 let step = tunnelStep(
+                    &turn.value.responsePipe,
                     from: server.value.socket, server.value.link, &server.value.input,
                     &server.value.ready,
                     to: client.value.socket, client.value.link, &client.value.ready,
@@ -69,6 +116,7 @@ extension Worker where Kernel: ~Copyable {
                 progress = progress || step.moved
             }
             let step = tunnelStep(
+                &turn.value.requestPipe,
                 from: client.value.socket, client.value.link, &client.value.input,
                 &client.value.ready,
                 to: server.value.socket, server.value.link, &server.value.ready,
@@ -97,7 +145,7 @@ extension Worker where Kernel: ~Copyable {
         let client = turn.value.client
         dropServer(turn)
         settle(turn)
-        close(client)
+        if hasPending(client) { closeGently(client) } else { close(client) }
     }
 
     /// What one step of one direction did.
@@ -111,6 +159,7 @@ extension Worker where Kernel: ~Copyable {
 
     /// Sends what `input` holds, then reads once more.
     private mutating func tunnelStep(
+        _ pipe: inout Place<Pipe>?,
         from source: borrowing FileDescriptor, _ sourceLink: Link, _ input: inout Buffer,
         _ ready: inout Readiness,
         to target: borrowing FileDescriptor, _ targetLink: Link, _ targetReady: inout Readiness,
@@ -118,26 +167,33 @@ extension Worker where Kernel: ~Copyable {
     ) -> TunnelStep {
         var step = TunnelStep()
         guard !isClosed else { return step }
-        if !input.isEmpty {
-            switch send(target, targetLink, input.bytes) {
-            case .bytes(let count):
-                input.consume(count)
-                step.sentCount = count
-                step.moved = true
-                guard input.isEmpty else {
-                    targetReady.remove(.writable)
-                    return step
-                }
-            case .wouldBlock:
-                targetReady.remove(.writable)
-                return step
-            case .failed, .endOfStream:
-                step.isBroken = true
-                return step
+        if let full = pipe {
+            let result = tunnelSplice(
+                full, from: source, &ready, to: target, &targetReady)
+            // A stream that pauses gives its pipe to others.
+            if full.value.fill == 0, !result.moved, !result.isBroken {
+                pipes.put(full)
+                pipe = nil
+                if !ready.contains(.readable) { return result }
+            } else {
+                return result
             }
+        }
+        if !input.isEmpty {
+            push(&input, to: target, targetLink, &targetReady, &step)
+            guard input.isEmpty, !step.isBroken else { return step }
         }
         guard ready.contains(.readable) else {
             blocks.recycle(exchange(&input, with: Buffer()))
+            return step
+        }
+        if input.isEmpty, input.hasBlock, input.end == input.capacity,
+            sourceLink.kind == .plain, targetLink.kind == .plain, let empty = pipes.take(&kernel)
+        {
+            // The last read filled the block: more will come, and need not be copied.
+            pipe = empty
+            blocks.recycle(exchange(&input, with: Buffer()))
+            step.moved = true
             return step
         }
         if !input.hasBlock {
@@ -148,8 +204,8 @@ extension Worker where Kernel: ~Copyable {
         input.reset()
         switch receive(source, sourceLink, &ready, into: &input, atMost: .max) {
         case .bytes:
-            // Sent in the next round.
             step.moved = true
+            push(&input, to: target, targetLink, &targetReady, &step)
             return step
         case .wouldBlock:
             blocks.recycle(exchange(&input, with: Buffer()))
@@ -163,5 +219,53 @@ extension Worker where Kernel: ~Copyable {
             step.isBroken = true
             return step
         }
+    }
+
+    /// Sends what `input` holds, as far as the target takes it.
+    private mutating func push(
+        _ input: inout Buffer, to target: borrowing FileDescriptor, _ link: Link,
+        _ ready: inout Readiness, _ step: inout TunnelStep
+    ) {
+        switch send(target, link, input.bytes) {
+        case .bytes(let count):
+            input.consume(count)
+            step.sentCount += count
+            step.moved = true
+            if !input.isEmpty { ready.remove(.writable) }
+        case .wouldBlock:
+            ready.remove(.writable)
+        case .failed, .endOfStream:
+            step.isBroken = true
+        }
+    }
+
+    /// One step of one direction through a pipe: what it holds goes out, then more comes in.
+    private mutating func tunnelSplice(
+        _ pipe: Place<Pipe>, from source: borrowing FileDescriptor, _ ready: inout Readiness,
+        to target: borrowing FileDescriptor, _ targetReady: inout Readiness
+    ) -> TunnelStep {
+        var step = TunnelStep()
+        while pipe.value.fill > 0 {
+            switch kernel.splice(from: &pipe.value, to: target) {
+            case .bytes(let count):
+                step.sentCount += count
+                step.moved = true
+            case .wouldBlock:
+                targetReady.remove(.writable)
+                return step
+            case .failed, .endOfStream:
+                step.isBroken = true
+                return step
+            }
+        }
+        guard ready.contains(.readable) else { return step }
+        switch kernel.splice(from: source, into: &pipe.value, atMost: pipe.value.capacity) {
+        case .bytes: step.moved = true
+        // The end is met by the next read.
+        case .wouldBlock: ready.remove(.readable)
+        case .endOfStream: break
+        case .failed: step.isBroken = true
+        }
+        return step
     }
 }

@@ -57,6 +57,16 @@ public struct RequestHead: Sendable, BitwiseCopyable {
     /// come before it (RFC 9112 §2.2), which ends at `methodRange`.
     public var headByteCount: Int
 
+    /// Of what is no request: a connection whose bytes are not looked at.
+    public static var none: RequestHead {
+        RequestHead(
+            method: .get, form: .origin, minorVersion: 1, methodRange: .empty, target: .empty,
+            path: .empty, pathAndQuery: .empty, authority: .empty, hostRange: .empty, port: 0,
+            framing: .noContent, persists: false, expectsContinue: false, isUpgrade: false,
+            teTrailers: false, hasHopByHopLines: false, names: FieldNameSet(), fieldsStart: 0,
+            headByteCount: 0)
+    }
+
     public var hasViaField: Bool { names.contains(.via) }
 
     /// The target of the whole server, which goes on as `*` (RFC 9112 §3.2.4).

@@ -53,9 +53,9 @@ struct SecureTests {
         }
         let proxy = try ProxyProcess(
             plan([authority.certificate(["a.test"])], servers: [server.address]))
-        for version in ["--tlsv1.3", "--tls-max=1.2"] {
-            let arguments = version.split(separator: "=").map(String.init)
-            let small = try curl(proxy, "/", arguments[0], arguments.count > 1 ? arguments[1] : "-4")
+        for version in ["--tls-max 1.3", "--tls-max 1.2"] {
+            let arguments = version.split(separator: " ").map(String.init)
+            let small = try curl(proxy, "/", arguments[0], arguments[1])
             #expect(small.text == "https -", "\(version)")
         }
         let forged = try curl(proxy, "/", "-H", "X-Client-Cert-Subject: CN=root")

@@ -26,6 +26,7 @@ for purpose in "${@:-build}"; do
         ;;
     bench)
         tool nginx-light nginx
+        library libnginx-mod-stream /usr/lib/nginx/modules/ngx_stream_module.so
         tool haproxy haproxy
         tool wrk wrk
         tool python3 python3
