@@ -59,6 +59,7 @@ let package = Package(
         // Floor 3: crafts.
         room("HTTP1", uses: ["HTTP", "Memory"]),
         room("TLS", uses: ["COpenSSL", "Linux", "Memory"]),
+        room("Preamble", uses: ["Linux", "Memory"]),
         room("Reactor", uses: ["Linux", "Memory", "Timing"]),
         room("Configuration", uses: ["YAML", "HTTP", "Balancing", "Timing"]),
 
@@ -69,8 +70,8 @@ let package = Package(
         room(
             "DataPlane",
             uses: [
-                "Routing", "Configuration", "HTTP1", "TLS", "Reactor", "HTTP", "Balancing",
-                "Health", "Telemetry", "Linux", "Memory", "Timing",
+                "Routing", "Configuration", "HTTP1", "TLS", "Preamble", "Reactor", "HTTP",
+                "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
             ]),
 
         // Floor 6: the calm side.
@@ -102,6 +103,7 @@ let package = Package(
             path: "Tests/FuzzTests/Replay", swiftSettings: house),
         tests("HTTPTests", of: ["HTTP", "Memory"]),
         tests("HTTP1Tests", of: ["HTTP1", "HTTP", "Memory"]),
+        tests("PreambleTests", of: ["Preamble", "Linux", "Memory"]),
         tests("TLSTests", of: ["TLS", "Memory", "TestSupport"]),
         tests("BalancingTests", of: ["Balancing", "Timing"]),
         tests("HealthTests", of: ["Health", "Timing"]),

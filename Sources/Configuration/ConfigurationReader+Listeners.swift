@@ -19,6 +19,7 @@ extension ConfigurationReader {
         var protocols: Field?
         var isTunnel = false
         var service: Field?
+        var proxyProtocol: Field?
         eachField(of: named.value, as: .named(.listener), at: named.path) { field in
             switch field.key {
             case "address":
@@ -40,6 +41,13 @@ extension ConfigurationReader {
                 listener.tls = readTLS(field, &certificatePlaces)
                 tlsPlace = ConfigurationPlaces.Place(
                     location: location(field.keyPlace), keyPath: field.path)
+            case "proxy_protocol":
+                proxyProtocol = field
+                read(field, into: &listener.proxyProtocol) { text in
+                    Value.isOff(text)
+                        ? .success(.off)
+                        : Value.word(text, of: ListenerConfiguration.ProxyProtocol.self)
+                }
             case "protocols":
                 protocols = field
                 isTunnel = readProtocols(field)
@@ -79,6 +87,15 @@ extension ConfigurationReader {
                 .conflict, "\(title(named.path)) speaks https already, and cannot redirect to it",
                 at: named.keyPlace, path: named.path,
                 help: "remove 'redirect: https', and put it on the listener of port 80")
+        }
+        if let proxyProtocol, listener.proxyProtocol != .off, listener.trustedProxies.isEmpty,
+            isComplete
+        {
+            report(
+                .missingKey, "'proxy_protocol' lets whoever connects say who it is",
+                at: proxyProtocol.value.place, path: proxyProtocol.path,
+                help: "add 'trusted_proxies: [10.0.0.0/8]': the addresses of the balancers in front"
+            )
         }
         checkTunnel(listener, named, isTunnel: isTunnel, protocols: protocols, service: service)
         places.certificates.append(certificatePlaces)

@@ -22,6 +22,8 @@ public struct ListenerConfiguration: Equatable, Sendable {
     public var address: ListenAddress
     /// Answers every request with 308 to the same URL on https.
     public var redirectsToHTTPS = false
+    /// Each connection begins with a header that tells its client.
+    public var proxyProtocol = ProxyProtocol.off
     /// `nil`: as it comes.
     public var tls: TLS?
     /// `protocols: [tcp]`: bytes go to the servers of this service, whatever they mean; `nil`
@@ -46,6 +48,8 @@ public struct ListenerConfiguration: Equatable, Sendable {
         public var write = Interval.seconds(60)
         public init() {}
     }
+
+    public enum ProxyProtocol: String, Sendable, CaseIterable { case off, v1, v2, any }
 
     /// Paths are absolute, or relative to the folder of the file that names them.
     public struct TLS: Equatable, Sendable {

@@ -90,7 +90,7 @@ struct Shape: Sendable {
         .listener, in: .root,
         [
             yes("address"), yes("redirect"), yes("protocols"), yes("service"),
-            no("proxy_protocol", but: "off"),
+            yes("proxy_protocol"),
             yes("trusted_proxies"), yes("tls", .tls), yes("timeouts", .listenerTimeouts),
             yes("limits", .listenerLimits), yes("headers", .listenerHeaders),
         ])

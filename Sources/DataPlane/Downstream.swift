@@ -19,6 +19,8 @@ import Timing
 /// - `output` holds what could not be sent at once; empty, without a block, nearly always.
 struct Downstream: ~Copyable {
     enum Phase: UInt8 {
+        /// The balancer in front says who the client is.
+        case announcing
         /// TLS is being agreed on.
         case handshaking
         case idle
@@ -35,7 +37,8 @@ struct Downstream: ~Copyable {
     var input = Buffer()
     var output = Buffer()
     var exchange: Place<Exchange>?
-    let peer: SocketAddress
+    /// The client: of the connection, or as a trusted balancer says.
+    var peer: SocketAddress
     /// When the timer has something to say; later than the wheel knows, possibly.
     var deadline = LoopInstant.never
     /// How far the search for the end of the head has come, from the start of `input`.

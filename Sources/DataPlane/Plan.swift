@@ -3,6 +3,7 @@ import HTTP
 import HTTP1
 import Linux
 import Memory
+import Preamble
 import Routing
 import TLS
 import Telemetry
@@ -176,6 +177,8 @@ struct ListenerPlan: BitwiseCopyable {
     var trusted = ByteRange.empty
     var trustsSomebody = false
     var redirectsToHTTPS = false
+    /// Which headers connections begin with; empty for none.
+    var proxyHeaders: ProxyHeader.Versions = []
     /// The plan for its connections when it passes bytes on: behind those of the routes; −1 for
     /// HTTP.
     var tunnelRoute: Int32 = -1
@@ -219,6 +222,12 @@ struct ListenerPlan: BitwiseCopyable {
         trusted = ByteRange(start, ranges.count)
         trustsSomebody = !configuration.trustedProxies.isEmpty
         redirectsToHTTPS = configuration.redirectsToHTTPS
+        switch configuration.proxyProtocol {
+        case .off: break
+        case .v1: proxyHeaders = .v1
+        case .v2: proxyHeaders = .v2
+        case .any: proxyHeaders = [.v1, .v2]
+        }
         sendsProxyStatus = configuration.headers.proxyStatus != .off
         alwaysSendsProxyStatus = configuration.headers.proxyStatus == .always
         sendsServerTiming = configuration.headers.serverTiming

@@ -60,7 +60,9 @@ extension Worker where Kernel: ~Copyable {
         _ socket: consuming FileDescriptor, from peer: SocketAddress, listener: Int
     ) {
         counters.acceptedConnections &+= 1
-        let bound = plan.value.listeners[listener].connectionsPerClient
+        // Whoever connects to a listener with PROXY headers is a balancer, not a client.
+        let announces = !plan.value.listeners[listener].proxyHeaders.isEmpty
+        let bound = announces ? .max : plan.value.listeners[listener].connectionsPerClient
         if bound != .max, !clientCounts.enter(peer, bound: bound) {
             counters.refusedConnections &+= 1
             kernel.resetOnClose(socket)
@@ -78,11 +80,21 @@ extension Worker where Kernel: ~Copyable {
             close(client)
             return
         }
+        if announces {
+            beginAnnouncement(client, listener)
+        } else {
+            beginTalking(client, listener)
+        }
+    }
+
+    /// The client is known: what it has to say comes next.
+    mutating func beginTalking(_ client: Client, _ listener: Int) {
         if beginHandshake(client, listener) { return }
         if plan.value.listeners[listener].tunnelRoute >= 0 {
             beginTunnel(client)
             return
         }
+        client.value.phase = .idle
         setDeadline(client, now + plan.value.listeners[listener].headerTimeout)
     }
 

@@ -360,7 +360,7 @@ extension Worker where Kernel: ~Copyable {
 
     mutating func timeUp(_ client: Client) {
         switch client.value.phase {
-        case .handshaking:
+        case .announcing, .handshaking:
             counters.refusedConnections &+= 1
             close(client, isClean: false)
         case .idle, .lingering:

@@ -107,6 +107,8 @@ extension Worker where Kernel: ~Copyable {
     mutating func drive(_ client: Client) {
         if client.value.link.kind == .secure, !flushPending(client) { return }
         switch client.value.phase {
+        case .announcing:
+            readProxyHeader(client)
         case .handshaking:
             advanceHandshake(client)
         case .idle, .readingHead:
