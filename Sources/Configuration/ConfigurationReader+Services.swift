@@ -159,6 +159,12 @@ extension ConfigurationReader {
         case "limits": readLimits(field, into: &service.limits)
         case "connections": readConnections(field, into: &service.connections)
         case "tls": readServerTLS(field, into: &service.tls)
+        case "send_proxy_protocol":
+            read(field, into: &service.sendsProxyProtocol) { text in
+                Value.isOff(text)
+                    ? .success(.off)
+                    : Value.word(text, of: ServiceConfiguration.SendsProxyProtocol.self)
+            }
         case "host":
             read(field, into: &service.host) { text in
                 switch text {

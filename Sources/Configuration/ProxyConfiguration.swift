@@ -223,6 +223,8 @@ public struct ServiceConfiguration: Equatable, Sendable {
     public var timeouts = Timeouts()
     public var limits = Limits()
     public var connections = Connections()
+    /// Each connection to a server begins with a header that tells its client.
+    public var sendsProxyProtocol = SendsProxyProtocol.off
     /// `nil`: servers are spoken to as they are.
     public var tls: TLS?
     public var host = Host.keep
@@ -326,6 +328,8 @@ public struct ServiceConfiguration: Equatable, Sendable {
         case server
         case fixed(String)
     }
+
+    public enum SendsProxyProtocol: String, Sendable, CaseIterable { case off, v1, v2 }
 
     /// How servers are spoken to. Verification is on unless somebody turns it off.
     public struct TLS: Equatable, Sendable {

@@ -130,7 +130,8 @@ struct Shape: Sendable {
         yes("balance", .balance), yes("health", .health), yes("outliers", .outliers),
         yes("when_all_down"), yes("retries", .retries), yes("timeouts", .timeouts),
         yes("limits", .limits), yes("connections", .connections),
-        no("protocol", but: "http/1.1"), yes("tls", .serverTLS), yes("host"),
+        no("protocol", but: "http/1.1"), yes("tls", .serverTLS), yes("send_proxy_protocol"),
+        yes("host"),
         no("sticky", but: "off"),
     ]
     private static let defaults = Shape(.defaults, in: .root, shared)

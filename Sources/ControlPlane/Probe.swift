@@ -4,6 +4,7 @@ import HTTP1
 import Health
 import Linux
 import Memory
+import Preamble
 import TLS
 import Timing
 
@@ -22,12 +23,19 @@ final class Probe {
         var tls: ClientTLS?
         /// For whom its certificate must be.
         var tlsName: String
+        /// Our own connections are announced as such.
+        var proxyHeader: ProxyHeader.Versions = []
 
         init(
             _ service: ServiceConfiguration, tls: ClientTLS?, server: ServerAddress,
             at: SocketAddress
         ) {
             let check = service.health
+            switch service.sendsProxyProtocol {
+            case .off: break
+            case .v1: proxyHeader = .v1
+            case .v2: proxyHeader = .v2
+            }
             self.tls = tls
             tlsName = service.tls?.serverName ?? server.host
             address = at
@@ -123,6 +131,7 @@ final class Probe {
             guard !readiness.contains(.broken) else {
                 return finish(.failed(.serverClosedEarly))
             }
+            guard announce(socket) else { return finish(.failed(.serverClosedEarly)) }
             stage = .shaking
         }
         if stage == .shaking {
@@ -139,6 +148,15 @@ final class Probe {
         }
         if stage == .sending { send(socket) }
         if stage == .reading { read(socket) }
+    }
+
+    private func announce(_ socket: OpenSocket) -> Bool {
+        guard !question.proxyHeader.isEmpty else { return true }
+        var header = Buffer(capacity: 128)
+        ProxyHeader.append(
+            question.proxyHeader, source: nil, target: question.address, to: &header)
+        if case .bytes = loop.send(socket.descriptor, from: &header) { return header.isEmpty }
+        return false
     }
 
     private func send(_ socket: OpenSocket) {

@@ -3,6 +3,7 @@ import Configuration
 import Health
 import Linux
 import Memory
+import Preamble
 import Synchronization
 import TLS
 import Telemetry
@@ -158,6 +159,8 @@ struct ServiceState: ~Copyable {
     var connections: ServiceConfiguration.Connections
     var sendsServerAuthority = false
     var tls: ClientTLS?
+    /// The header that connections begin with; empty for none.
+    var proxyHeader: ProxyHeader.Versions = []
     var retryBudget: RetryBudget
     private var budgetShare: Double
     var successes = FailedSlotHold()
@@ -187,9 +190,20 @@ struct ServiceState: ~Copyable {
         connections = configuration.connections
         sendsServerAuthority = configuration.host == .server
         tls = service.tls
+        proxyHeader = Self.proxyHeader(configuration)
         retryBudget = Self.budget(configuration, loopCount)
         budgetShare = configuration.retries.budgetShare
         queueCapacity = (configuration.limits.queue + loopCount - 1) / loopCount
+    }
+
+    private static func proxyHeader(
+        _ configuration: ServiceConfiguration
+    ) -> ProxyHeader.Versions {
+        switch configuration.sendsProxyProtocol {
+        case .off: []
+        case .v1: .v1
+        case .v2: .v2
+        }
     }
 
     private static func outliers(_ configuration: ServiceConfiguration.Outliers) -> OutlierLimits? {
@@ -227,6 +241,7 @@ struct ServiceState: ~Copyable {
         connections = configuration.connections
         sendsServerAuthority = configuration.host == .server
         tls = service.tls
+        proxyHeader = Self.proxyHeader(configuration)
         // A new share starts with a new account; an unchanged one keeps what it has counted.
         let share = configuration.retries.budgetShare
         if share != budgetShare { retryBudget = Self.budget(configuration, loopCount) }

@@ -29,6 +29,8 @@ struct Upstream: ~Copyable {
     var ready: Readiness = []
     /// Bytes of the present request that this connection has accepted.
     var hasSentAnything = false
+    /// The server waits for a PROXY header before anything else.
+    var owesAnnouncement = false
 
     init(socket: consuming FileDescriptor, cell: Int, since: LoopInstant) {
         self.socket = socket

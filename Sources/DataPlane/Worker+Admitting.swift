@@ -204,7 +204,9 @@ extension Worker where Kernel: ~Copyable {
     /// Gives the exchange a connection to the server and sends the request on it.
     private mutating func connect(_ turn: Turn, to member: Member) {
         let cell = Int(member.cell)
-        if !turn.value.mustConnectAnew, !turn.value.isRaw {
+        if !turn.value.mustConnectAnew, !turn.value.isRaw,
+            turn.value.service?.value.proxyHeader.isEmpty == true
+        {
             // What must not be sent twice is not sent on a connection that has just ended.
             let mustBeQuiet = !turn.value.head.method.isIdempotent
             while let server = checkOut(cell) {
@@ -227,6 +229,8 @@ extension Worker where Kernel: ~Copyable {
             attemptFailed(turn, connectReason(error), nothingSent: true)
         case .started(let socket):
             let server = servers.insert(Upstream(socket: socket, cell: cell, since: now))
+            server.value.owesAnnouncement =
+                turn.value.service?.value.proxyHeader.isEmpty == false
             secure(server, for: turn)
             do throws(Errno) {
                 try kernel.watch(

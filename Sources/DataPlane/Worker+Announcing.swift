@@ -83,4 +83,35 @@ extension Worker where Kernel: ~Copyable {
         logRefusal(client, .badRequest, status: 0, rule: rule, id: random.next())
         abort(client)
     }
+
+    // MARK: - To servers
+
+    /// Tells a server for whom the connection is. It is for that client alone from now on: such
+    /// connections are not pooled.
+    ///
+    /// - Returns: whether to go on; when not, an edge will come, or the attempt has failed.
+    mutating func announce(_ turn: Turn, _ server: Server) -> Bool {
+        guard let service = turn.value.service else { return false }
+        let client = turn.value.client
+        let scratch = scratch
+        scratch.value.reset()
+        ProxyHeader.append(
+            service.value.proxyHeader, source: client.value.peer,
+            target: kernel.localAddress(client.value.socket), to: &scratch.value)
+        switch kernel.send(server.value.socket, scratch.value.bytes) {
+        case .bytes(let count) where count == scratch.value.count:
+            server.value.owesAnnouncement = false
+            return true
+        case .wouldBlock:
+            // Still connecting.
+            server.value.ready.remove(.writable)
+            return false
+        case .failed(let error):
+            attemptFailed(turn, connectReason(error), nothingSent: true)
+        case .bytes, .endOfStream:
+            // A new socket has room for a hundred bytes.
+            attemptFailed(turn, .serverClosedEarly, nothingSent: true)
+        }
+        return false
+    }
 }

@@ -20,7 +20,7 @@ extension Worker where Kernel: ~Copyable {
             turn.value.server = nil
             if turn.value.serverPersists, turn.value.isRequestSent, !turn.value.isSendingRefused,
                 turn.value.responseRawStart == server.value.input.end,
-                let service = turn.value.service
+                let service = turn.value.service, service.value.proxyHeader.isEmpty
             {
                 checkIn(server, of: service)
             } else {

@@ -23,6 +23,9 @@ extension Worker where Kernel: ~Copyable {
     /// Sends the head, and what there is of the content, on a fresh lease.
     mutating func sendRequest(_ turn: Turn) {
         guard let server = turn.value.server else { return }
+        if server.value.owesAnnouncement {
+            guard announce(turn, server) else { return }
+        }
         if server.value.link.kind == .secure, !isEstablished(server) {
             guard advanceHandshake(turn, server) else { return }
         }

@@ -91,6 +91,8 @@ public protocol KernelCalls: ~Copyable {
     mutating func connect(to address: SocketAddress) -> Connecting
     /// The pending error of a socket, which this takes; `nil` when there is none.
     mutating func takeError(_ socket: borrowing FileDescriptor) -> Errno?
+    /// Our own end of a connection; `.unspecified` when it has none.
+    mutating func localAddress(_ socket: borrowing FileDescriptor) -> SocketAddress
     /// Whether a pooled connection has seen neither bytes nor an end while it was idle.
     mutating func isQuiet(_ socket: borrowing FileDescriptor) -> Bool
 

@@ -128,6 +128,16 @@ public import Timing
         return code == 0 ? nil : Errno(code: code)
     }
 
+    public mutating func localAddress(_ socket: borrowing FileDescriptor) -> SocketAddress {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let status = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                unsafe linux_getsockname(socket.number, address, &length)
+            }
+        }
+        return status == 0 ? SocketAddress(storage) : .unspecified
+    }
     public mutating func isQuiet(_ socket: borrowing FileDescriptor) -> Bool {
         var byte: UInt8 = 0
         let count = unsafe recv(

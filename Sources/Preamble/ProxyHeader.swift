@@ -1,5 +1,5 @@
 public import Linux
-import Memory
+public import Memory
 
 /// Why the first bytes of a connection were refused.
 public struct PreambleError: Error, Equatable, Sendable {
@@ -174,5 +174,68 @@ public enum ProxyHeader {
             for _ in 0..<8 { value = value & 1 == 1 ? value >> 1 ^ 0x82F6_3B78 : value >> 1 }
         }
         return ~value
+    }
+
+    // MARK: - Our own
+
+    /// Appends a header for a connection that is made for `source`; `nil` when it is our own.
+    /// 108 bytes at most. Allocates: once for a connection.
+    public static func append(
+        _ version: Versions, source: SocketAddress?, target: SocketAddress, to output: inout Buffer
+    ) {
+        if version == .v1 {
+            appendLine(source, target, to: &output)
+        } else {
+            appendBinary(source, target, to: &output)
+        }
+    }
+
+    private static func appendLine(
+        _ source: SocketAddress?, _ target: SocketAddress, to output: inout Buffer
+    ) {
+        guard let source else {
+            output.append("PROXY UNKNOWN\r\n")
+            return
+        }
+        let isVersion4 = source.isIPv4 && target.isIPv4
+        let family = isVersion4 ? "TCP4" : "TCP6"
+        output.append(
+            text: "PROXY \(family) \(host(source, isVersion4)) \(host(target, isVersion4)) "
+                + "\(source.port) \(target.port)\r\n")
+    }
+
+    /// In a line for IPv6, an IPv4 address is written as one.
+    private static func host(_ address: SocketAddress, _ isVersion4: Bool) -> String {
+        address.isIPv4 && !isVersion4 ? "::ffff:\(address.host)" : address.host
+    }
+
+    private static func appendBinary(
+        _ source: SocketAddress?, _ target: SocketAddress, to output: inout Buffer
+    ) {
+        for byte in signature { output.append(byte) }
+        guard let source else {
+            for byte: UInt8 in [0x20, 0, 0, 0] { output.append(byte) }
+            return
+        }
+        let isVersion4 = source.isIPv4 && target.isIPv4
+        output.append(0x21)
+        output.append(isVersion4 ? 0x11 : 0x21)
+        append(isVersion4 ? 12 : 36, bytes: 2, to: &output)
+        for address in [source, target] {
+            if isVersion4 {
+                append(address.low & 0xFFFF_FFFF, bytes: 4, to: &output)
+            } else {
+                append(address.high, bytes: 8, to: &output)
+                append(address.low, bytes: 8, to: &output)
+            }
+        }
+        append(UInt64(source.port), bytes: 2, to: &output)
+        append(UInt64(target.port), bytes: 2, to: &output)
+    }
+
+    private static func append(_ number: UInt64, bytes count: Int, to output: inout Buffer) {
+        for index in (0..<count).reversed() {
+            output.append(UInt8(truncatingIfNeeded: number >> UInt64(index * 8)))
+        }
     }
 }

@@ -87,4 +87,38 @@ struct AnnouncementTests {
         try client.send(binary + Array("x\n".utf8))
         #expect(try client.read(through: "\n") == "heard x\n")
     }
+
+    @Test(
+        "Servers are told, in either version, on connections of their own", arguments: ["v1", "v2"])
+    func told(version: String) throws {
+        let announcements = try proxy()
+        let second = ProxyPlan(
+            servers: [announcements.port],
+            service: "send_proxy_protocol: \(version)",
+            listener: "headers: { forwarded: off }", health: "{ path: /up, interval: 2s }")
+        let proxy = try ProxyProcess(second)
+        #expect(proxy.waitForLog("up: check passed"))
+        let client = try proxy.client()
+        for path in ["/a", "/b"] {
+            #expect(try client.ask(get(path)).text == "127.0.0.1 \(path)")
+        }
+        let other = try ScriptedServer(isRecording: true) { peer, _ in
+            _ = try peer.read(through: "\r\n\r\n")
+            try peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            _ = try peer.readToEnd()
+        }
+        let third = try ProxyProcess(
+            ProxyPlan(servers: [other.port], service: "send_proxy_protocol: \(version)"))
+        #expect(try third.ask(get("/c")).status == 200)
+        #expect(try third.ask(get("/d")).status == 200)
+        #expect(other.connectionCount == 2)
+        let head = other.received[0]
+        if version == "v1" {
+            #expect(head.hasPrefix("PROXY TCP4 127.0.0.1 127.0.0.1 "))
+            #expect(head.contains(" \(third.port)\r\nGET /c HTTP/1.1\r\n"))
+        } else {
+            #expect(head.contains("QUIT\n!"))
+            #expect(head.contains("GET /c HTTP/1.1\r\n"))
+        }
+    }
 }
