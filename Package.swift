@@ -43,6 +43,8 @@ let package = Package(
             name: "CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
 
         // Floor 1: ground.
         room("Timing", uses: []),
@@ -58,6 +60,7 @@ let package = Package(
 
         // Floor 3: crafts.
         room("HTTP1", uses: ["HTTP", "Memory"]),
+        room("HTTP2", uses: ["CNGHTTP2", "HTTP", "Memory", "Timing"]),
         room("TLS", uses: ["COpenSSL", "Linux", "Memory"]),
         room("Preamble", uses: ["Linux", "Memory"]),
         room("Reactor", uses: ["Linux", "Memory", "Timing"]),
@@ -70,8 +73,8 @@ let package = Package(
         room(
             "DataPlane",
             uses: [
-                "Routing", "Configuration", "HTTP1", "TLS", "Preamble", "Reactor", "HTTP",
-                "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
+                "Routing", "Configuration", "HTTP1", "HTTP2", "TLS", "Preamble", "Reactor",
+                "HTTP", "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
             ]),
 
         // Floor 6: the calm side.
@@ -103,6 +106,7 @@ let package = Package(
             path: "Tests/FuzzTests/Replay", swiftSettings: house),
         tests("HTTPTests", of: ["HTTP", "Memory"]),
         tests("HTTP1Tests", of: ["HTTP1", "HTTP", "Memory"]),
+        tests("HTTP2Tests", of: ["HTTP2", "HTTP", "Memory", "Timing"]),
         tests("PreambleTests", of: ["Preamble", "Linux", "Memory"]),
         tests("TLSTests", of: ["TLS", "Memory", "TestSupport"]),
         tests("BalancingTests", of: ["Balancing", "Timing"]),

@@ -47,8 +47,9 @@ class Failure(Exception):
 
 class Scenario:
     def __init__(self, name, title, path="/small", connections=64, headers=(), upload=0, idle=0,
-                 tls=False, tcp=False):
+                 tls=False, tcp=False, streams=0):
         self.name, self.title, self.path, self.tls, self.tcp = name, title, path, tls, tcp
+        self.streams = streams  # HTTP/2, so many at once on each connection.
         self.connections, self.headers, self.upload, self.idle = connections, headers, upload, idle
 
 
@@ -66,6 +67,10 @@ SCENARIOS = [
     Scenario("tls-100k", "TLS, 100 KiB, 64 connections", path="/100k", tls=True),
     Scenario("tls-close", "TLS, a full handshake per request, 64 at once",
              headers=("Connection: close",), tls=True),
+    Scenario("h2-32", "HTTP/2 over TLS, 131 B, 8 connections with 32 streams each",
+             connections=8, streams=32, tls=True),
+    Scenario("h2-100k", "HTTP/2 over TLS, 100 KiB, 8 connections with 8 streams each",
+             path="/100k", connections=8, streams=8, tls=True),
     Scenario("tcp-64", "TCP, 131 B, keep-alive, 64 connections", tcp=True),
     Scenario("tcp-10m", "TCP, 10 MiB, 16 connections", path="/10m", connections=16, tcp=True),
     Scenario("tls-idle", "2,000 idle TLS connections, one request each", idle=2000, tls=True),
@@ -419,7 +424,7 @@ http {{
   }}
   server {{
     listen 127.0.0.1:{port} backlog=8192;
-    listen 127.0.0.1:{self.tls_port} ssl backlog=8192;
+    listen 127.0.0.1:{self.tls_port} ssl http2 backlog=8192;
     ssl_certificate {self.certificate};
     ssl_certificate_key {self.key};
     ssl_protocols TLSv1.2 TLSv1.3;
@@ -482,7 +487,7 @@ defaults
   timeout queue 5s
 frontend web
   bind 127.0.0.1:{port} backlog 8192
-  bind 127.0.0.1:{self.tls_port} ssl crt {self.both} alpn http/1.1 backlog 8192
+  bind 127.0.0.1:{self.tls_port} ssl crt {self.both} alpn h2,http/1.1 backlog 8192
   http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   default_backend app
@@ -565,7 +570,7 @@ class Envoy(Proxy):
                             "name": "envoy.transport_sockets.tls", "typed_config": {
                                 "@type": f"{types}.transport_sockets.tls.v3.DownstreamTlsContext",
                                 "common_tls_context": {
-                                    "alpn_protocols": ["http/1.1"],
+                                    "alpn_protocols": ["h2", "http/1.1"],
                                     "tls_certificates": [{
                                         "certificate_chain": {"filename": str(self.certificate)},
                                         "private_key": {"filename": str(self.key)}}]}}}}]}],
@@ -634,11 +639,50 @@ class Running:
             raise Failure(f"wrk failed:\n{output}")
         return {k: int(v) for k, v in (p.split("=") for p in line.group(1).split())}
 
+    def h2load(self, scenario, requests):
+        """As many requests as were asked for, so that all that cost anything are counted."""
+        log = self.machine.directory / "h2load.log"
+        log.unlink(missing_ok=True)
+        core = self.machine.load_core
+        load = subprocess.Popen(
+            ["h2load", "-t1", f"-c{scenario.connections}", f"-m{scenario.streams}",
+             f"-n{requests}", f"--log-file={log}",
+             f"https://127.0.0.1:{self.tls_port}{scenario.path}"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+        self.machine.children.append(("h2load", load))
+        output, _ = load.communicate(timeout=180)
+        self.machine.children = [(n, c) for n, c in self.machine.children if c is not load]
+        took = re.search(r"^finished in ([0-9.]+)(us|ms|s)", output, re.M)
+        counts = re.search(r"(\d+) done, (\d+) succeeded", output)
+        if not took or not counts or "h2" not in output:
+            raise Failure(f"h2load failed:\n{output}")
+        unit = {"us": 1, "ms": 1000, "s": 1_000_000}[took.group(2)]
+        times = sorted(int(line.split("\t")[2]) for line in open(log))
+        return {
+            "us": max(1, int(float(took.group(1)) * unit)), "requests": int(counts.group(2)),
+            "p50": times[len(times) // 2] if times else 0,
+            "p99": times[len(times) * 99 // 100] if times else 0,
+            "status": requests - int(counts.group(2)),
+            "connect": 0, "read": 0, "write": 0, "timeout": 0,
+        }
+
     def load(self, scenario, seconds):
-        self.wrk(scenario, 1)  # Warm: pools filled, pages touched, servers ramped.
+        if scenario.streams:
+            count = 4096
+            for _ in range(2):
+                warm = self.h2load(scenario, count)
+                rate = warm["requests"] * 1e6 / warm["us"]
+                count = max(4096, int(rate * seconds / 2))
+            count *= 2
+        else:
+            self.wrk(scenario, 1)  # Warm: pools filled, pages touched, servers ramped.
         pids = pids_under(self.child.pid)
         before = cpu_seconds(pids)
-        counted = self.wrk(scenario, seconds)
+        if scenario.streams:
+            counted = self.h2load(scenario, count)
+        else:
+            counted = self.wrk(scenario, seconds)
         cpu = cpu_seconds(pids) - before
         if self.child.poll() is not None:
             raise Failure(f"{self.proxy.name} died:\n{self.machine.log_of(self.proxy.name)}")

@@ -50,7 +50,9 @@ extension ConfigurationReader {
                 }
             case "protocols":
                 protocols = field
-                isTunnel = readProtocols(field)
+                let words = readProtocols(field)
+                isTunnel = words.contains("tcp")
+                listener.protocols = Self.protocols(words)
             case "service":
                 service = field
                 listener.tunnelService = text(of: field, example: "app")?.text
@@ -74,6 +76,11 @@ extension ConfigurationReader {
             return
         }
         guard isAddressRight else { return }
+        if let protocols {
+            checkProtocols(listener, protocols)
+        } else if listener.tls != nil {
+            listener.protocols = [.http1, .h2]
+        }
         if let first = configuration.listeners.firstIndex(where: { $0.address == listener.address })
         {
             report(
@@ -133,8 +140,29 @@ extension ConfigurationReader {
         }
     }
 
-    /// - Returns: whether they are bytes, and not HTTP.
-    private func readProtocols(_ field: Field) -> Bool {
+    private static func protocols(_ words: Set<String>) -> ListenerConfiguration.Protocols {
+        var protocols: ListenerConfiguration.Protocols = []
+        if words.contains("http/1.1") { protocols.insert(.http1) }
+        if words.contains("h2") { protocols.insert(.h2) }
+        if words.contains("h2c") { protocols.insert(.h2c) }
+        return protocols
+    }
+
+    private func checkProtocols(_ listener: ListenerConfiguration, _ field: Field) {
+        if listener.tls == nil, listener.protocols.contains(.h2) {
+            report(
+                .conflict, "'h2' is agreed on with TLS, and this listener has none",
+                at: field.value.place, path: field.path,
+                help: "add 'tls:', or write 'h2c' for HTTP/2 without TLS")
+        }
+        if listener.tls != nil, listener.protocols.contains(.h2c) {
+            report(
+                .conflict, "'h2c' is HTTP/2 without TLS, and this listener has TLS",
+                at: field.value.place, path: field.path, help: "write 'h2'")
+        }
+    }
+
+    private func readProtocols(_ field: Field) -> Set<String> {
         var words: Set<String> = []
         let items = items(of: field)
         if items.isEmpty, case .list = field.value.content {
@@ -144,21 +172,21 @@ extension ConfigurationReader {
         }
         for item in items {
             let word = value(item) { text -> Parsed<String> in
-                text == "http/1.1" || text == "tcp"
+                ["http/1.1", "h2", "h2c", "tcp"].contains(text)
                     ? .success(text)
                     : .failure(
                         Value.wordMistake(
-                            text, known: ["http/1.1", "tcp"],
-                            unsupported: ["h2", "h2c", "tls-passthrough"]))
+                            text, known: ["http/1.1", "h2", "h2c", "tcp"],
+                            unsupported: ["tls-passthrough"]))
             }
             if let word { words.insert(word) }
         }
-        if words.count > 1 {
+        if words.count > 1, words.contains("tcp") {
             report(
                 .conflict, "a listener speaks HTTP or passes bytes on, and this one is to do both",
                 at: field.value.place, path: field.path, help: "write '[http/1.1]' or '[tcp]'")
         }
-        return words.contains("tcp")
+        return words
     }
 
     private func readTrustedProxies(_ field: Field) -> [AddressRange] {
@@ -220,6 +248,8 @@ extension ConfigurationReader {
                 }
             case "header_count":
                 read(field, into: &limits.headerCount) { Value.integer($0, in: 1...1000) }
+            case "h2_streams":
+                read(field, into: &limits.concurrentStreams) { Value.integer($0, in: 1...10_000) }
             case "body_size":
                 read(field, into: &limits.bodyBytes) { text in
                     Value.orOff(text) { Value.size($0, in: 0...1 << 50) }

@@ -40,9 +40,36 @@ extension ConfigurationReader {
                 help: "add 'servers: [3001, 3002]'")
         }
         checkSecurity(of: &service, serverPlaces, at: named)
+        checkSpoken(by: service, at: named)
         checkOrder(of: service, at: named.path)
         configuration.services.append(service)
         places.servers.append(serverPlaces)
+    }
+
+    /// HTTP/2 with and without TLS are two words, so that nobody believes to have one and has
+    /// the other.
+    private func checkSpoken(by service: ServiceConfiguration, at named: Field) {
+        guard isComplete else { return }
+        if service.tls == nil, service.spoken == .h2 || service.spoken == .auto {
+            report(
+                .conflict,
+                "\(title(named.path)) speaks '\(service.spoken.rawValue)', which needs TLS",
+                at: named.keyPlace, path: named.path,
+                help: "write its servers as 'https://…', or 'protocol: h2c' for HTTP/2 without TLS")
+        }
+        if service.tls != nil, service.spoken == .h2c {
+            report(
+                .conflict, "\(title(named.path)) speaks 'h2c', which is without TLS",
+                at: named.keyPlace, path: named.path,
+                help: "write 'protocol: h2', or its servers without 'https://'")
+        }
+        if service.spoken != .http1, service.sendsProxyProtocol != .off {
+            report(
+                .conflict,
+                "\(title(named.path)) cannot tell each server connection's client: with "
+                    + "HTTP/2, clients share them", at: named.keyPlace, path: named.path,
+                help: "remove 'send_proxy_protocol', or write 'protocol: http/1.1'")
+        }
     }
 
     static func version(_ text: String) -> Parsed<String> {
@@ -159,6 +186,10 @@ extension ConfigurationReader {
         case "limits": readLimits(field, into: &service.limits)
         case "connections": readConnections(field, into: &service.connections)
         case "tls": readServerTLS(field, into: &service.tls)
+        case "protocol":
+            read(field, into: &service.spoken) {
+                Value.word($0, of: ServiceConfiguration.Spoken.self)
+            }
         case "send_proxy_protocol":
             read(field, into: &service.sendsProxyProtocol) { text in
                 Value.isOff(text)

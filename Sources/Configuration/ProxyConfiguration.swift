@@ -26,6 +26,8 @@ public struct ListenerConfiguration: Equatable, Sendable {
     public var proxyProtocol = ProxyProtocol.off
     /// `nil`: as it comes.
     public var tls: TLS?
+    /// The versions of HTTP that are spoken; empty for bytes.
+    public var protocols: Protocols = [.http1, .h2c]
     /// `protocols: [tcp]`: bytes go to the servers of this service, whatever they mean; `nil`
     /// for HTTP.
     public var tunnelService: String?
@@ -50,6 +52,16 @@ public struct ListenerConfiguration: Equatable, Sendable {
     }
 
     public enum ProxyProtocol: String, Sendable, CaseIterable { case off, v1, v2, any }
+
+    public struct Protocols: OptionSet, Sendable {
+        public let rawValue: UInt8
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+        public static let http1 = Protocols(rawValue: 1)
+        /// HTTP/2, agreed on with TLS.
+        public static let h2 = Protocols(rawValue: 2)
+        /// HTTP/2 without TLS, from clients that begin with it.
+        public static let h2c = Protocols(rawValue: 4)
+    }
 
     /// Paths are absolute, or relative to the folder of the file that names them.
     public struct TLS: Equatable, Sendable {
@@ -94,6 +106,8 @@ public struct ListenerConfiguration: Equatable, Sendable {
         public var headerCount = 100
         /// `nil` is `off`.
         public var bodyBytes: UInt64?
+        /// HTTP/2 streams that one client may have open at once.
+        public var concurrentStreams = 128
         public init() {}
     }
 
@@ -223,6 +237,8 @@ public struct ServiceConfiguration: Equatable, Sendable {
     public var timeouts = Timeouts()
     public var limits = Limits()
     public var connections = Connections()
+    /// The version of HTTP that its servers speak.
+    public var spoken = Spoken.http1
     /// Each connection to a server begins with a header that tells its client.
     public var sendsProxyProtocol = SendsProxyProtocol.off
     /// `nil`: servers are spoken to as they are.
@@ -230,6 +246,16 @@ public struct ServiceConfiguration: Equatable, Sendable {
     public var host = Host.keep
 
     public init(name: String) { self.name = name }
+
+    public enum Spoken: String, Sendable, CaseIterable {
+        case http1 = "http/1.1"
+        /// HTTP/2 with TLS, and nothing else.
+        case h2
+        /// HTTP/2 without TLS.
+        case h2c
+        /// What the server chooses when TLS is agreed on.
+        case auto
+    }
 
     public struct Balance: Equatable, Sendable {
         public var strategy = Strategy.leastRequests

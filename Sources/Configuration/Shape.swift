@@ -101,7 +101,7 @@ struct Shape: Sendable {
         .listenerLimits, in: .listener,
         [
             yes("connections"), yes("connections_per_client"), yes("request_line"),
-            yes("header_size"), yes("header_count"), yes("body_size"), no("h2_streams"),
+            yes("header_size"), yes("header_count"), yes("body_size"), yes("h2_streams"),
             no("rate", but: "off"),
         ])
     private static let listenerHeaders = Shape(
@@ -130,7 +130,7 @@ struct Shape: Sendable {
         yes("balance", .balance), yes("health", .health), yes("outliers", .outliers),
         yes("when_all_down"), yes("retries", .retries), yes("timeouts", .timeouts),
         yes("limits", .limits), yes("connections", .connections),
-        no("protocol", but: "http/1.1"), yes("tls", .serverTLS), yes("send_proxy_protocol"),
+        yes("protocol"), yes("tls", .serverTLS), yes("send_proxy_protocol"),
         yes("host"),
         no("sticky", but: "off"),
     ]

@@ -33,6 +33,7 @@ final class Credentials {
         for (index, listener) in configuration.listeners.enumerated() {
             guard let tls = listener.tls else { continue }
             var settings = ServerTLSSettings(tls)
+            settings.protocols = listener.alpn
             settings.refusesExpired = refusesExpired
             do throws(TLSProblem) {
                 listeners[listener.name] = try ServerTLS(settings, ticketKeys: keys)
@@ -44,13 +45,23 @@ final class Credentials {
         for (index, service) in configuration.services.enumerated() {
             guard let tls = service.tls else { continue }
             do throws(TLSProblem) {
-                services[service.name] = try ClientTLS(ClientTLSSettings(tls))
+                services[service.name] = try ClientTLS(ClientTLSSettings(tls, service.spoken))
             } catch {
                 throw Failure(part: .service(index), problem: error)
             }
         }
         self.listeners = listeners
         self.services = services
+    }
+}
+
+extension ListenerConfiguration {
+    /// What it offers, the better one first.
+    fileprivate var alpn: [ALPNProtocol] {
+        var offered: [ALPNProtocol] = []
+        if protocols.contains(.h2) { offered.append(.http2) }
+        if protocols.contains(.http1) { offered.append(.http1) }
+        return offered
     }
 }
 
@@ -78,7 +89,7 @@ extension ServerTLSSettings {
 }
 
 extension ClientTLSSettings {
-    init(_ tls: ServiceConfiguration.TLS) {
+    init(_ tls: ServiceConfiguration.TLS, _ spoken: ServiceConfiguration.Spoken) {
         self.init()
         verifies = tls.verifies
         caFile = tls.ca
@@ -86,7 +97,12 @@ extension ClientTLSSettings {
         certificate = tls.certificate.map {
             CertificateFiles(certificate: $0.certificate, key: $0.key)
         }
-        protocols = [.http1]
+        protocols =
+            switch spoken {
+            case .http1, .h2c: [.http1]
+            case .h2: [.http2]
+            case .auto: [.http2, .http1]
+            }
     }
 }
 

@@ -26,6 +26,8 @@ struct Downstream: ~Copyable {
         case idle
         case readingHead
         case exchanging
+        /// HTTP/2: its streams have exchanges, each through a client of its own.
+        case multiplexing
         /// Sending is shut down; what arrives is discarded (RFC 9112 §9.6).
         case lingering
         /// Removed at the end of the turn.
@@ -34,6 +36,8 @@ struct Downstream: ~Copyable {
 
     let socket: FileDescriptor
     var link = Link()
+    /// The slot of the HTTP/2 session.
+    var session = UInt32.max
     var input = Buffer()
     var output = Buffer()
     var exchange: Place<Exchange>?

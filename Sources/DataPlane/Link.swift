@@ -5,6 +5,8 @@ struct Link: BitwiseCopyable {
         case plain
         /// Through TLS.
         case secure
+        /// As frames of a stream of an HTTP/2 connection.
+        case stream
     }
 
     var kind = Kind.plain

@@ -1,6 +1,7 @@
 import Configuration
 import HTTP
 import HTTP1
+import HTTP2
 import Linux
 import Memory
 import Preamble
@@ -167,6 +168,10 @@ struct ListenerPlan: BitwiseCopyable {
     var handshakeTimeout = Interval.seconds(10)
     /// Host and the name that TLS was asked for must belong together.
     var isStrictAboutNames = false
+    var speaksHTTP1 = true
+    /// Takes HTTP/2 from clients that begin with it.
+    var speaksH2C = false
+    var http2 = HTTP2Settings()
     var headerTimeout = Interval.seconds(15)
     var idleTimeout = Interval.seconds(75)
     var readTimeout = Interval.seconds(60)
@@ -210,6 +215,11 @@ struct ListenerPlan: BitwiseCopyable {
             headerCount: max(200, configuration.limits.headerCount))
         handshakeTimeout = configuration.timeouts.handshake
         isStrictAboutNames = configuration.tls?.isStrict == true
+        speaksHTTP1 = configuration.protocols.contains(.http1)
+        speaksH2C = configuration.protocols.contains(.h2c)
+        http2.concurrentStreams = UInt32(configuration.limits.concurrentStreams)
+        http2.headerBytes = UInt32(
+            configuration.limits.requestLineBytes + configuration.limits.headerBytes)
         headerTimeout = configuration.timeouts.header
         idleTimeout = configuration.timeouts.idle
         readTimeout = configuration.timeouts.read

@@ -144,6 +144,12 @@ struct Roster: ServerView, ~Copyable {
     }
 }
 
+typealias Spoken = ServiceConfiguration.Spoken
+
+extension Spoken {
+    var isHTTP2Only: Bool { self == .h2 || self == .h2c }
+}
+
 /// What one loop keeps of a service: its servers, the rotation among them, the budget of
 /// retries, and who waits for a slot.
 ///
@@ -159,6 +165,7 @@ struct ServiceState: ~Copyable {
     var connections: ServiceConfiguration.Connections
     var sendsServerAuthority = false
     var tls: ClientTLS?
+    var spoken = Spoken.http1
     /// The header that connections begin with; empty for none.
     var proxyHeader: ProxyHeader.Versions = []
     var retryBudget: RetryBudget
@@ -191,6 +198,7 @@ struct ServiceState: ~Copyable {
         sendsServerAuthority = configuration.host == .server
         tls = service.tls
         proxyHeader = Self.proxyHeader(configuration)
+        spoken = configuration.spoken
         retryBudget = Self.budget(configuration, loopCount)
         budgetShare = configuration.retries.budgetShare
         queueCapacity = (configuration.limits.queue + loopCount - 1) / loopCount
@@ -242,6 +250,7 @@ struct ServiceState: ~Copyable {
         sendsServerAuthority = configuration.host == .server
         tls = service.tls
         proxyHeader = Self.proxyHeader(configuration)
+        spoken = configuration.spoken
         // A new share starts with a new account; an unchanged one keeps what it has counted.
         let share = configuration.retries.budgetShare
         if share != budgetShare { retryBudget = Self.budget(configuration, loopCount) }

@@ -10,10 +10,19 @@ import Timing
 ///      ▼ timed out         ▼ failed, must close    ▼ drain
 ///    closed              closed                  closed
 struct Upstream: ~Copyable {
-    enum Phase: UInt8 { case connecting, leased, idle, closed }
+    enum Phase: UInt8 {
+        case connecting
+        case leased
+        case idle
+        /// HTTP/2: its streams are leased, each as a connection of its own.
+        case multiplexing
+        case closed
+    }
 
     let socket: FileDescriptor
     var link = Link()
+    /// The slot of the HTTP/2 session.
+    var session = UInt32.max
     var input = Buffer()
     /// The part of a request head that could not be sent at once.
     var output = Buffer()

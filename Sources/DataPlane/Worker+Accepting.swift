@@ -164,6 +164,18 @@ extension Worker where Kernel: ~Copyable {
     mutating func close(_ client: Client, isClean: Bool = true) {
         guard client.value.phase != .closed else { return }
         precondition(client.value.exchange == nil, "its exchange ends first")
+        if client.value.link.kind == .stream {
+            client.value.phase = .closed
+            wheel.cancel(timer(of: client))
+            streamClientCount -= 1
+            discardStream(client.value.link, isDone: false)
+            closedClients.push(client.token)
+            return
+        }
+        if client.value.phase == .multiplexing {
+            dropSession(client)
+            guard client.value.phase != .closed else { return }
+        }
         if client.value.link.kind == .secure {
             if client.value.phase == .handshaking { handshakeCount -= 1 }
             if isClean { sayGoodbye(client.value.socket, secure(client.value.link)) }
@@ -179,7 +191,7 @@ extension Worker where Kernel: ~Copyable {
     /// Ends a connection so that the client sees a reset: what it got must not look complete.
     mutating func abort(_ client: Client) {
         guard client.value.phase != .closed else { return }
-        kernel.resetOnClose(client.value.socket)
+        if client.value.link.kind != .stream { kernel.resetOnClose(client.value.socket) }
         close(client, isClean: false)
     }
 
@@ -187,7 +199,7 @@ extension Worker where Kernel: ~Copyable {
     /// way is not destroyed by a reset for bytes that nobody read (RFC 9112 §9.6).
     mutating func closeGently(_ client: Client) {
         guard client.value.phase != .closed else { return }
-        if client.value.ready.contains(.broken) {
+        if client.value.ready.contains(.broken) || client.value.link.kind == .stream {
             close(client)
             return
         }

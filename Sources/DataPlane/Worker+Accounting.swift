@@ -36,7 +36,9 @@ extension Worker where Kernel: ~Copyable {
         record.endedAtNanoseconds = UInt64(max(0, wallNow()))
         record.client = clientAddress(client.value.peer)
         if !turn.value.isRaw {
-            record.version = turn.value.head.minorVersion == 0 ? .http10 : .http11
+            record.version =
+                client.value.link.kind == .stream
+                ? .http2 : turn.value.head.minorVersion == 0 ? .http10 : .http11
         }
         record.method = turn.value.head.methodRange
         record.host = turn.value.head.authority

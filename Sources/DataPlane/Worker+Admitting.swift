@@ -24,7 +24,10 @@ extension Worker where Kernel: ~Copyable {
         plan.value.leaseCount += 1
         fieldsOwner = turn.token
         turn.value.requestID = random.next()
-        if drainDeadline != nil { turn.value.clientPersists = false }
+        if drainDeadline != nil || client.value.link.kind == .stream {
+            // A stream carries one exchange.
+            turn.value.clientPersists = false
+        }
 
         let listener = Int(client.value.listener)
         if plan.value.listeners[listener].trustsSomebody {
@@ -204,7 +207,14 @@ extension Worker where Kernel: ~Copyable {
     /// Gives the exchange a connection to the server and sends the request on it.
     private mutating func connect(_ turn: Turn, to member: Member) {
         let cell = Int(member.cell)
-        if !turn.value.mustConnectAnew, !turn.value.isRaw,
+        let spoken = turn.value.isRaw ? .http1 : turn.value.service?.value.spoken ?? .http1
+        if spoken != .http1, !turn.value.mustConnectAnew, !turn.value.head.isUpgrade,
+            let session = sessionWithRoom(cell), openStream(turn, on: session)
+        {
+            sendOnStream(turn)
+            return
+        }
+        if !turn.value.mustConnectAnew, !turn.value.isRaw, !spoken.isHTTP2Only,
             turn.value.service?.value.proxyHeader.isEmpty == true
         {
             // What must not be sent twice is not sent on a connection that has just ended.
@@ -240,6 +250,24 @@ extension Worker where Kernel: ~Copyable {
                 attemptFailed(turn, .queueFull, nothingSent: true)
                 return
             }
+            if spoken.isHTTP2Only, let service = turn.value.service {
+                if turn.value.head.isUpgrade {
+                    // Other protocols need HTTP/1.1 (RFC 9113 §8.6).
+                    retire(server)
+                    attemptFailed(turn, .upgradeFailed, nothingSent: true)
+                    return
+                }
+                beginSession(server, for: service)
+                guard openStream(turn, on: session(of: server)) else {
+                    attemptFailed(turn, .queueFull, nothingSent: true)
+                    return
+                }
+                server.value.deadline =
+                    now + turn.value.plan.value.routePlans[Int(turn.value.route)].connectTimeout
+                wheel.ensure(timer(of: server), by: server.value.deadline)
+                sendOnStream(turn)
+                return
+            }
             lease(server, to: turn)
             turn.value.stage = .connecting
             setExchangeDeadline(
@@ -248,6 +276,32 @@ extension Worker where Kernel: ~Copyable {
             // elsewhere it answers wouldBlock and the edge comes.
             sendRequest(turn)
         }
+    }
+
+    private mutating func sendOnStream(_ turn: Turn) {
+        turn.value.mustConnectAnew = false
+        turn.value.stage = .connecting
+        setExchangeDeadline(
+            turn, now + turn.value.plan.value.routePlans[Int(turn.value.route)].connectTimeout)
+        sendRequest(turn)
+    }
+
+    /// The server has chosen HTTP/2: the connection becomes a session, and the exchange that
+    /// made it is its first stream.
+    mutating func adoptHTTP2(_ turn: Turn, _ server: Server) {
+        guard let service = turn.value.service else { return }
+        turn.value.connectNanoseconds += (now - turn.value.attemptBegan).nanoseconds
+        turn.value.server = nil
+        server.value.exchange = nil
+        keepSession(server)
+        beginSession(server, for: service)
+        let session = session(of: server)
+        session.value.isOpen = true
+        guard openStream(turn, on: session) else {
+            attemptFailed(turn, .queueFull, nothingSent: true)
+            return
+        }
+        sendOnStream(turn)
     }
 
     /// Begins a connection; when descriptors have run out, in the place of an idle one.
@@ -490,8 +544,11 @@ extension Worker where Kernel: ~Copyable {
     }
 
     /// Ends a connection that must not be used again; its descriptor goes with the turn.
-    mutating func retire(_ server: Server) {
+    ///
+    /// - Parameter isDone: of a stream: the exchange has all it wanted.
+    mutating func retire(_ server: Server, isDone: Bool = false) {
         guard server.value.phase != .closed else { return }
+        if server.value.link.kind == .stream { discardStream(server.value.link, isDone: isDone) }
         server.value.phase = .closed
         server.value.exchange = nil
         wheel.cancel(timer(of: server))

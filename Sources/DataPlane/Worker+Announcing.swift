@@ -97,7 +97,7 @@ extension Worker where Kernel: ~Copyable {
         scratch.value.reset()
         ProxyHeader.append(
             service.value.proxyHeader, source: client.value.peer,
-            target: kernel.localAddress(client.value.socket), to: &scratch.value)
+            target: kernel.localAddress(carrier(client).value.socket), to: &scratch.value)
         switch kernel.send(server.value.socket, scratch.value.bytes) {
         case .bytes(let count) where count == scratch.value.count:
             server.value.owesAnnouncement = false

@@ -85,7 +85,7 @@ extension Worker where Kernel: ~Copyable {
                 append(bytes, fields[index].lineRange)
             }
         }
-        appendVia(head)
+        appendVia(head, client)
         appendForwarding(bytes, turn, client, listener)
         appendRequestID(turn, listener)
         appendIdentity(client)
@@ -146,8 +146,12 @@ extension Worker where Kernel: ~Copyable {
         scratch.value.append(service.value.roster.text.bytes.extracting(range.lower..<range.upper))
     }
 
-    private mutating func appendVia(_ head: RequestHead) {
-        scratch.value.append(head.minorVersion == 0 ? "Via: 1.0 " : "Via: 1.1 ")
+    private mutating func appendVia(_ head: RequestHead, _ client: Client) {
+        if client.value.link.kind == .stream {
+            scratch.value.append("Via: 2.0 ")
+        } else {
+            scratch.value.append(head.minorVersion == 0 ? "Via: 1.0 " : "Via: 1.1 ")
+        }
         scratch.value.append(pseudonym.value.bytes)
         scratch.value.append("\r\n")
     }
@@ -201,7 +205,7 @@ extension Worker where Kernel: ~Copyable {
 
     private mutating func appendScheme(_ client: Client) {
         scratch.value.append("http")
-        if client.value.link.kind == .secure { scratch.value.append("s") }
+        if carrier(client).value.link.kind == .secure { scratch.value.append("s") }
     }
 
     /// What a trusted proxy says of its client goes on as it is.

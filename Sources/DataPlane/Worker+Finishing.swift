@@ -18,7 +18,10 @@ extension Worker where Kernel: ~Copyable {
         let client = turn.value.client
         if let server = turn.value.server {
             turn.value.server = nil
-            if turn.value.serverPersists, turn.value.isRequestSent, !turn.value.isSendingRefused,
+            if server.value.link.kind == .stream {
+                retire(server, isDone: true)
+            } else if turn.value.serverPersists, turn.value.isRequestSent,
+                !turn.value.isSendingRefused,
                 turn.value.responseRawStart == server.value.input.end,
                 let service = turn.value.service, service.value.proxyHeader.isEmpty
             {
@@ -370,6 +373,8 @@ extension Worker where Kernel: ~Copyable {
             refuse(client, .clientSlow, status: 408, rule: "header-timeout")
         case .exchanging:
             if let turn = client.value.exchange { timeUp(turn) }
+        case .multiplexing:
+            sessionTimeUp(client)
         case .closed:
             break
         }

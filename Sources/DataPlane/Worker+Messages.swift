@@ -66,6 +66,7 @@ extension Worker where Kernel: ~Copyable {
     /// The server was removed and its time to drain is over.
     private mutating func abandon(_ cell: Int) {
         closeIdle(cell: cell)
+        endSessions(cell: cell)
         for index in 0..<exchanges.usedSlotCount {
             guard let turn = exchanges.place(at: index), turn.value.heldCell == Int32(cell) else {
                 continue
@@ -93,7 +94,9 @@ extension Worker where Kernel: ~Copyable {
         }
         for index in 0..<clients.usedSlotCount {
             guard let client = clients.place(at: index) else { continue }
-            if client.value.phase == .idle, client.value.input.isEmpty,
+            if client.value.phase == .multiplexing {
+                announceEnd(client)
+            } else if client.value.phase == .idle, client.value.input.isEmpty,
                 !client.value.ready.contains(.readable)
             {
                 closeWhenQuiet(client)
@@ -105,8 +108,9 @@ extension Worker where Kernel: ~Copyable {
                 turn.value.clientPersists = false
             }
         }
-        for cell in 0..<DataPlane.serverCapacity where pools[cell].idleCount > 0 {
-            closeIdle(cell: cell)
+        for cell in 0..<DataPlane.serverCapacity {
+            if pools[cell].idleCount > 0 { closeIdle(cell: cell) }
+            if sessionsOfCell[cell] != .max { endSessions(cell: cell) }
         }
     }
 
@@ -133,15 +137,22 @@ extension Worker where Kernel: ~Copyable {
     mutating func continueDraining(until deadline: LoopInstant) {
         if clients.count > 0, now >= deadline {
             for index in 0..<clients.usedSlotCount {
-                guard let client = clients.place(at: index), client.value.phase != .closed else {
-                    continue
-                }
+                guard let client = clients.place(at: index), client.value.phase != .closed,
+                    client.value.phase != .multiplexing
+                else { continue }
                 if let turn = client.value.exchange {
                     cutCount += 1
                     turn.value.reason = .shuttingDown
                     dropServer(turn)
                     settle(turn)
                 }
+                close(client)
+            }
+            // Their streams have been accounted for.
+            for index in 0..<clients.usedSlotCount {
+                guard let client = clients.place(at: index),
+                    client.value.phase == .multiplexing
+                else { continue }
                 close(client)
             }
             return
@@ -155,7 +166,8 @@ extension Worker where Kernel: ~Copyable {
 
     private mutating func report() {
         var report = LoopReport(
-            counters: counters, connections: clients.count, exchanges: exchanges.count,
+            counters: counters, connections: clients.count - streamClientCount,
+            exchanges: exchanges.count,
             idleServerConnections: 0, services: [], waiting: waitingCount)
         report.counters.droppedAccessRecords = log.droppedCount
         for index in 0..<services.usedSlotCount {

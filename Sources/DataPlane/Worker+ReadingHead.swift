@@ -1,4 +1,5 @@
 import HTTP1
+import HTTP2
 import Linux
 import Memory
 import Telemetry
@@ -25,6 +26,24 @@ extension Worker where Kernel: ~Copyable {
             }
         }
         if client.value.input.isEmpty { releaseInput(client) }
+    }
+
+    /// Whether the client begins with the preface of HTTP/2 (RFC 9113 §3.4), and the listener
+    /// takes it; then a session has begun. A part of it is looked at again.
+    private mutating func speaksHTTP2(_ client: Client) -> Bool {
+        let listener = Int(client.value.listener)
+        let isHTTP1 = plan.value.listeners[listener].speaksHTTP1
+        guard plan.value.listeners[listener].speaksH2C else { return false }
+        let seen = HTTP2Preface.match(client.value.input.bytes)
+        if seen == HTTP2Preface.byteCount {
+            beginSession(client)
+            return true
+        }
+        if !isHTTP1, seen < client.value.input.count {
+            refuse(client, .badRequest, status: 505, rule: "http1-not-spoken")
+            return true
+        }
+        return false
     }
 
     private mutating func releaseInput(_ client: Client) {
@@ -66,6 +85,11 @@ extension Worker where Kernel: ~Copyable {
 
     /// - Returns: whether the caller must stop: an exchange has begun, or the head was refused.
     private mutating func parseHead(_ client: Client) -> Bool {
+        if client.value.requestCount == 0, client.value.link.kind == .plain,
+            speaksHTTP2(client)
+        {
+            return true
+        }
         let isFirstLook = client.value.phase == .idle
         if isFirstLook {
             client.value.phase = .readingHead

@@ -329,6 +329,14 @@ extension Worker where Kernel: ~Copyable {
             if flushPending(client) { beginTunnel(client) }
             return
         }
+        if state.value.tls.alpn == .http2 {
+            beginSession(client)
+            return
+        }
+        guard plan.value.listeners[listener].speaksHTTP1 else {
+            refuse(client, .badRequest, status: 505, rule: "http1-not-spoken")
+            return
+        }
         readHead(client)
     }
 
@@ -355,20 +363,20 @@ extension Worker where Kernel: ~Copyable {
     func isMisdirected(_ turn: Turn, _ listener: Int) -> Bool {
         guard plan.value.listeners[listener].isStrictAboutNames else { return false }
         let client = turn.value.client
-        guard client.value.link.kind == .secure, let tls = plan.value.serverTLS[listener] else {
-            return false
-        }
+        let link = carrier(client).value.link
+        guard link.kind == .secure, let tls = plan.value.serverTLS[listener] else { return false }
         let start = turn.value.headStart
         let host = client.value.input.span(
             from: start + turn.value.head.hostRange.lower,
             to: start + turn.value.head.hostRange.upper)
-        return !secure(client.value.link).value.tls.isNamed(host) && !tls.covers(host)
+        return !secure(link).value.tls.isNamed(host) && !tls.covers(host)
     }
 
     /// Who has shown a certificate, for the server.
     mutating func appendIdentity(_ client: Client) {
-        guard client.value.link.kind == .secure else { return }
-        let state = secure(client.value.link)
+        let link = carrier(client).value.link
+        guard link.kind == .secure else { return }
+        let state = secure(link)
         guard !state.value.identity.isEmpty else { return }
         scratch.value.append(state.value.identity.bytes)
     }
@@ -386,57 +394,79 @@ extension Worker where Kernel: ~Copyable {
         let state = secures.insert(
             Secure(
                 TLSConnection(
-                    client: tls, name: name, session: sessions[Int(server.value.cell)].session)))
+                    client: tls, name: name, session: tlsSessions[Int(server.value.cell)].session,
+                    onlyHTTP1: turn.value.head.isUpgrade)))
         server.value.link = Link(kind: .secure, slot: state.token.slot)
+    }
+
+    enum HandshakeStep {
+        case done
+        /// An edge will come.
+        case waiting
+        case failed(Reason, rule: StaticString)
     }
 
     /// - Returns: whether the request may be sent now; when not, an edge will come, or the
     ///   attempt has failed.
     mutating func advanceHandshake(_ turn: Turn, _ server: Server) -> Bool {
-        let state = secure(server.value.link)
-        for _ in 0..<16 {
-            guard flushPending(server.value.socket, state) else {
-                handshakeBroken(turn, server)
+        switch advanceHandshake(server) {
+        case .waiting: return false
+        case .failed(let reason, let rule):
+            turn.value.rule = rule
+            attemptFailed(turn, reason, nothingSent: true)
+            return false
+        case .done:
+            if secure(server.value.link).value.tls.alpn == .http2 {
+                adoptHTTP2(turn, server)
                 return false
             }
+            server.value.phase = .leased
+            turn.value.connectNanoseconds += (now - turn.value.attemptBegan).nanoseconds
+            return true
+        }
+    }
+
+    mutating func advanceHandshake(_ server: Server) -> HandshakeStep {
+        let state = secure(server.value.link)
+        for _ in 0..<16 {
+            guard flushPending(server.value.socket, state) else { return handshakeBroken(server) }
             let output = cipherOut
             output.value.reset()
             let step = state.value.tls.handshake(&state.value.received, &output.value)
             if state.value.received.isEmpty { giveBack(&state.value.received) }
-            guard transmit(server.value.socket, state) else {
-                handshakeBroken(turn, server)
-                return false
-            }
+            guard transmit(server.value.socket, state) else { return handshakeBroken(server) }
             switch step {
-            case .done:
-                server.value.phase = .leased
-                turn.value.connectNanoseconds += (now - turn.value.attemptBegan).nanoseconds
-                return true
+            case .done: return .done
             case .failed(let failure):
-                turn.value.rule = failure.sentence
-                attemptFailed(turn, .serverTLSFailed, nothingSent: true)
-                return false
+                return .failed(.serverTLSFailed, rule: failure.sentence)
             case .needsMore:
                 switch fetch(server.value.socket, state, &server.value.ready, about: 1) {
                 case .bytes: continue
-                case .wouldBlock: return false
-                case .endOfStream, .failed:
-                    handshakeBroken(turn, server)
-                    return false
+                case .wouldBlock: return .waiting
+                case .endOfStream, .failed: return handshakeBroken(server)
                 }
             }
         }
-        return false
+        return .waiting
     }
 
-    private mutating func handshakeBroken(_ turn: Turn, _ server: Server) {
+    private mutating func handshakeBroken(_ server: Server) -> HandshakeStep {
         var reason = Reason.serverTLSFailed
         if let error = kernel.takeError(server.value.socket) { reason = connectReason(error) }
-        attemptFailed(turn, reason, nothingSent: true)
+        return .failed(reason, rule: "")
+    }
+
+    /// Sends what a server has not taken yet.
+    mutating func flushPending(_ server: Server) {
+        let state = secure(server.value.link)
+        guard !state.value.pending.isEmpty, server.value.ready.contains(.writable) else { return }
+        // A broken connection is met by the next read.
+        _ = flushPending(server.value.socket, state)
+        if !state.value.pending.isEmpty { server.value.ready.remove(.writable) }
     }
 
     mutating func keepSession(_ server: Server) {
         let session = secure(server.value.link).value.tls.session()
-        sessions[Int(server.value.cell)].session = consume session
+        tlsSessions[Int(server.value.cell)].session = consume session
     }
 }

@@ -59,6 +59,8 @@ extension Worker where Kernel: ~Copyable {
             return result
         case .secure:
             return receiveSecure(socket, secure(link), &ready, into: &buffer, atMost: limit)
+        case .stream:
+            return receiveStream(stream(link), &ready, into: &buffer, atMost: limit)
         }
     }
 
@@ -68,6 +70,7 @@ extension Worker where Kernel: ~Copyable {
         switch link.kind {
         case .plain: kernel.send(socket, bytes)
         case .secure: sendSecure(socket, secure(link), bytes, nil)
+        case .stream: sendStream(stream(link), bytes, nil)
         }
     }
 
@@ -77,6 +80,7 @@ extension Worker where Kernel: ~Copyable {
         switch link.kind {
         case .plain: kernel.send(socket, first, second)
         case .secure: sendSecure(socket, secure(link), first, second)
+        case .stream: sendStream(stream(link), first, second)
         }
     }
 
@@ -88,6 +92,8 @@ extension Worker where Kernel: ~Copyable {
         case .secure:
             sayGoodbye(socket, secure(link))
             if secure(link).value.pending.isEmpty { kernel.shutdownSending(socket) }
+        case .stream:
+            finishSending(stream(link))
         }
     }
 }

@@ -18,7 +18,7 @@ enum WatchedKind: UInt64 {
 
 // The turn of a loop:
 //
-//     wait → read clock → events → run queue → due timers → held slots → close → (again)
+//     wait → read clock → events → run queue → due timers → held slots → HTTP/2 output → close
 //
 // Work per event is bounded; a connection that stopped early is put into the run queue: that,
 // not a new edge, is what brings it back. Closing last means that a descriptor number cannot
@@ -46,6 +46,7 @@ extension Worker where Kernel: ~Copyable {
         runQueued()
         runTimers()
         releaseHeldSlots()
+        if !dirtySessions.isEmpty { flushSessions() }
         reap()
         trimBlocks()
         if pausedListenerCount > 0 { resumeListeners() }
@@ -53,7 +54,7 @@ extension Worker where Kernel: ~Copyable {
     }
 
     private func timeToWait() -> Interval? {
-        guard runQueue.isEmpty else { return .zero }
+        guard runQueue.isEmpty, dirtySessions.isEmpty else { return .zero }
         var wait = wheel.timeToNext(now: now) ?? .forever
         if held.next != .never { wait = min(wait, held.next - now) }
         // Another loop may have closed the connection that makes room here.
@@ -120,6 +121,8 @@ extension Worker where Kernel: ~Copyable {
         case .exchanging:
             guard let turn = client.value.exchange else { return }
             drive(turn)
+        case .multiplexing:
+            driveSession(client)
         case .lingering:
             linger(client)
         case .closed:
@@ -130,6 +133,8 @@ extension Worker where Kernel: ~Copyable {
     private mutating func drive(_ server: Server) {
         if let turn = server.value.exchange {
             drive(turn)
+        } else if server.value.phase == .multiplexing {
+            driveSession(server)
         } else if server.value.phase == .idle {
             // An idle connection has nothing to say: what arrives is its end, or nonsense.
             if !server.value.ready.isDisjoint(with: [.readable, .peerFinished, .broken]) {
@@ -217,6 +222,8 @@ extension Worker where Kernel: ~Copyable {
                     }
                 } else if server.value.phase == .idle {
                     closeIdle(server)
+                } else if server.value.phase == .multiplexing {
+                    sessionTimeUp(server)
                 }
             }
         }

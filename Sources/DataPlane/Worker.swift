@@ -2,6 +2,7 @@ import Balancing
 import Configuration
 import HTTP
 import HTTP1
+import HTTP2
 import Health
 import Linux
 public import Memory
@@ -97,7 +98,16 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     /// Steps of handshakes that this turn may still take.
     var handshakeBudget = 0
     /// By the server's cell: what makes the next handshake short.
-    var sessions: FixedArray<SessionSlot>
+    var tlsSessions: FixedArray<SessionSlot>
+    var sessions: Slab<Session>
+    var streams: Slab<Stream>
+    /// Clients that are streams.
+    var streamClientCount = 0
+    /// The first session by the server's cell.
+    var sessionsOfCell: FixedArray<UInt32>
+    /// Sessions that have something to send.
+    var dirtySessions: TokenQueue
+    var fieldScratch = FieldScratch()
     var exchanges: Slab<Exchange>
     var plans: Slab<Plan>
     var plan: Place<Plan>
@@ -176,7 +186,11 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
         clients = Slab(capacity: clientCapacity)
         servers = Slab(capacity: serverCapacity)
         secures = Slab(capacity: clientCapacity + serverCapacity)
-        sessions = FixedArray(count: DataPlane.serverCapacity) { _ in SessionSlot() }
+        tlsSessions = FixedArray(count: DataPlane.serverCapacity) { _ in SessionSlot() }
+        sessions = Slab(capacity: clientCapacity + serverCapacity)
+        streams = Slab(capacity: clientCapacity + serverCapacity)
+        sessionsOfCell = FixedArray(repeating: .max, count: DataPlane.serverCapacity)
+        dirtySessions = TokenQueue(capacity: clientCapacity + serverCapacity)
         exchanges = Slab(capacity: clientCapacity)
         plans = Slab(capacity: 4096)
         services = Slab(capacity: serviceCapacity * 2)

@@ -15,6 +15,12 @@ public struct FileDescriptor: ~Copyable, Sendable {
         raw = number
     }
 
+    private init(none: Void) { raw = -1 }
+
+    /// The descriptor of what has none of its own, such as one stream of a connection: every
+    /// call with it fails.
+    public static var none: FileDescriptor { FileDescriptor(none: ()) }
+
     /// Lent for one call. Do not store it.
     public var number: CInt { raw }
 
@@ -28,6 +34,6 @@ public struct FileDescriptor: ~Copyable, Sendable {
     deinit {
         // Never retried: Linux frees the number even when close(2) fails with EINTR or EIO,
         // and by the time of a retry it may belong to another connection.
-        _ = close(raw)
+        if raw >= 0 { _ = close(raw) }
     }
 }

@@ -195,6 +195,8 @@ import Memory
         _ offered: UnsafeBufferPointer<UInt8>,
         _ chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>, _ count: UnsafeMutablePointer<UInt8>
     ) -> CInt {
+        // Whoever passes bytes on has no word to say about their protocol.
+        guard !protocols.isEmpty else { return SSL_TLSEXT_ERR_NOACK }
         var mine = 0
         while mine < protocols.count {
             let length = Int(protocols[mine])

@@ -43,13 +43,21 @@ public import Memory
     }
 
     /// A connection to a server, whose certificate must be for `name`: a host or an address.
-    public init(client: ClientTLS, name: String, session: borrowing TLSSession?) {
+    ///
+    /// - Parameter onlyHTTP1: do not offer HTTP/2, whatever the settings say.
+    public init(
+        client: ClientTLS, name: String, session: borrowing TLSSession?, onlyHTTP1: Bool = false
+    ) {
         server = nil
         self.client = client
         (unsafe ssl, unsafe ports) = unsafe Self.make(client.context)
         unsafe SSL_set_connect_state(ssl)
         let isAddress = Self.isAddress(name)
         if !isAddress { unsafe _ = openssl_set_host_name(ssl, name) }
+        if onlyHTTP1 {
+            let wire = ALPNProtocol.http1.wireForm
+            unsafe _ = SSL_set_alpn_protos(ssl, wire, UInt32(wire.count))
+        }
         if client.verifies {
             if isAddress {
                 unsafe _ = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name)

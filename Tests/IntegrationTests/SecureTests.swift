@@ -80,8 +80,10 @@ struct SecureTests {
         }
         let proxy = try ProxyProcess(
             plan([authority.certificate(["a.test"])], servers: [server.address]))
-        let cut = try curl(proxy)
+        let cut = try curl(proxy, "/", "--http1.1")
         #expect(cut.ending != .exited(0))
+        let reset = try curl(proxy, "/", "--http2")
+        #expect(reset.ending != .exited(0))
         #expect(cut.text.hasPrefix("half"))
     }
 

@@ -16,6 +16,7 @@ for purpose in "${@:-build}"; do
     build)
         library libyaml-dev /usr/include/yaml.h
         library libssl-dev /usr/include/openssl/ssl.h
+        library libnghttp2-dev /usr/include/nghttp2/nghttp2.h
         tool pkg-config pkg-config
         ;;
     test)
@@ -23,12 +24,17 @@ for purpose in "${@:-build}"; do
         tool python3 python3
         tool curl curl
         tool openssl openssl
+        tool nghttp2-client h2load
+        tool nghttp2-server nghttpd
+        library python3-h2 /usr/lib/python3/dist-packages/h2/connection.py
+        library python3-grpcio /usr/lib/python3/dist-packages/grpc/__init__.py
         ;;
     bench)
         tool nginx-light nginx
         library libnginx-mod-stream /usr/lib/nginx/modules/ngx_stream_module.so
         tool haproxy haproxy
         tool wrk wrk
+        tool nghttp2-client h2load
         tool python3 python3
         ;;
     *)

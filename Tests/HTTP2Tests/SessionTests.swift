@@ -1,0 +1,4 @@
+import HTTP2
+import Testing
+
+@Suite struct SessionTests {}
