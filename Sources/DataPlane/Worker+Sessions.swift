@@ -324,6 +324,8 @@ extension Worker where Kernel: ~Copyable {
             ? .plain : .chunked
         stream.value.answersHead = session.value.http2.isHeadRequest
         stream.value.isTunnel = session.value.http2.isTunnelRequest
+        // The event that says so was noted before the stream had its number.
+        stream.value.isReceived = isLast
         session.value.http2.setTag(stream.token.slot, of: event.stream)
         session.value.streamTotal += 1
         setDeadline(client, now + plan.value.listeners[listener].headerTimeout)

@@ -176,7 +176,11 @@ extension Worker where Kernel: ~Copyable {
             stream.value.outgoing = kind
             session.value.streamTotal += 1
         }
-        if stream.value.outgoing == .none { stream.value.hasEnded = true }
+        if stream.value.outgoing == .none {
+            stream.value.hasEnded = true
+            // Written before the stream can be ended in another way.
+            return session.value.http2.write(to: &session.value.output)
+        }
         return true
     }
 

@@ -29,19 +29,36 @@ struct FrameScanner: Sendable {
     private var headerFill = 0
     private var payloadLeft = 0
     private var continuations = 0
-    private(set) var type: UInt8 = .max
-    private(set) var flags: UInt8 = 0
-    private(set) var isAtStart = false
+    private var type: UInt8 = .max
+    private var flags: UInt8 = 0
+    private var stream: UInt32 = 0
+    private let isOfClient: Bool
+    /// The last stream that a client has opened, and those it has passed over before it.
+    private var lastStream: UInt32 = 0
+    private var firstSkipped: UInt32 = .max
+    private var lastSkipped: UInt32 = 0
+    /// Streams that the client has reset, the latest few: it must be silent about them.
+    private var resets: [8 of UInt32] = .init(repeating: 0)
+    private var resetCount = 0
 
-    /// - Parameter expectsPreface: the peer is a client.
-    init(expectsPreface: Bool) { prefaceLeft = expectsPreface ? 24 : 0 }
+    /// A frame that ends the connection: which rule it broke, and what the peer is told.
+    struct Fault {
+        var rule: StaticString
+        var code: HTTP2ErrorCode
+    }
+
+    /// - Parameter isOfClient: the peer is a client, and begins with the preface.
+    init(isOfClient: Bool) {
+        self.isOfClient = isOfClient
+        prefaceLeft = isOfClient ? HTTP2Preface.byteCount : 0
+    }
 
     /// How many of the bytes go to the library now: to the end of a frame at most.
     ///
-    /// - Returns: `rule` when the frame that begins here is one too many.
+    /// - Returns: `fault` when the frame that begins here is one too many.
     mutating func next(
         _ bytes: RawSpan, _ meter: inout AbuseMeter, now: LoopInstant
-    ) -> (count: Int, rule: StaticString?) {
+    ) -> (count: Int, fault: Fault?) {
         if prefaceLeft > 0 {
             let count = min(prefaceLeft, bytes.byteCount)
             prefaceLeft -= count
@@ -59,14 +76,18 @@ struct FrameScanner: Sendable {
             payloadLeft = Int(header[0]) << 16 | Int(header[1]) << 8 | Int(header[2])
             type = header[3]
             flags = header[4]
-            if let rule = judge(&meter, now) { return (0, rule) }
+            stream =
+                UInt32(header[5] & 0x7F) << 24 | UInt32(header[6]) << 16
+                | UInt32(header[7]) << 8 | UInt32(header[8])
+            if let fault = judge(&meter, now) { return (0, fault) }
         }
         let count = min(payloadLeft, bytes.byteCount - position)
         payloadLeft -= count
         return (position + count, nil)
     }
 
-    private mutating func judge(_ meter: inout AbuseMeter, _ now: LoopInstant) -> StaticString? {
+    private mutating func judge(_ meter: inout AbuseMeter, _ now: LoopInstant) -> Fault? {
+        if let fault = judgeStream() { return fault }
         let kind: AbuseMeter.Kind
         switch type {
         case FrameType.data:
@@ -77,7 +98,8 @@ struct FrameScanner: Sendable {
             return nil
         case FrameType.continuation:
             continuations += 1
-            return continuations > Self.continuationBound ? "h2-continuation-flood" : nil
+            guard continuations > Self.continuationBound else { return nil }
+            return Fault(rule: "h2-continuation-flood", code: .enhanceYourCalm)
         case FrameType.priority, FrameType.priorityUpdate: kind = .priority
         case FrameType.reset: kind = .reset
         case FrameType.settings: kind = .settings
@@ -86,6 +108,36 @@ struct FrameScanner: Sendable {
         case FrameType.goAway: return nil
         default: kind = .unknown
         }
-        return meter.take(kind, now: now) ? nil : kind.rule
+        guard !meter.take(kind, now: now) else { return nil }
+        return Fault(rule: kind.rule, code: .enhanceYourCalm)
+    }
+
+    /// What the library lets pass, because it keeps nothing of streams that are closed.
+    private mutating func judgeStream() -> Fault? {
+        guard isOfClient else { return nil }
+        switch type {
+        case FrameType.priority:
+            return stream == 0 ? Fault(rule: "h2-stream-zero", code: .protocolError) : nil
+        case FrameType.reset:
+            resets[resetCount & 7] = stream
+            resetCount += 1
+        case FrameType.data, FrameType.headers:
+            if stream > lastStream, type == FrameType.headers {
+                if stream > lastStream + 2 {
+                    firstSkipped = lastStream + 1
+                    lastSkipped = stream - 1
+                }
+                lastStream = stream
+                return nil
+            }
+            for index in 0..<8 where resets[index] == stream && stream != 0 {
+                return Fault(rule: "h2-stream-reset", code: .streamClosed)
+            }
+            if stream >= firstSkipped, stream <= lastSkipped {
+                return Fault(rule: "h2-stream-skipped", code: .protocolError)
+            }
+        default: break
+        }
+        return nil
     }
 }

@@ -44,7 +44,7 @@ public enum HTTP2Preface {
 
     public init(role: Role, settings: HTTP2Settings) {
         self.role = role
-        scanner = FrameScanner(expectsPreface: role == .server)
+        scanner = FrameScanner(isOfClient: role == .server)
         unsafe state = .allocate(capacity: 1)
         unsafe state.initialize(
             to: SessionState(headLimit: Int(settings.headerBytes), isClient: role == .client))
@@ -113,8 +113,8 @@ public enum HTTP2Preface {
     ///   is, then close it; ``failure`` says why.
     public mutating func receive(_ bytes: RawSpan, now: LoopInstant) -> Int? {
         let next = scanner.next(bytes, &meter, now: now)
-        if let rule = next.rule {
-            terminate(.enhanceYourCalm, rule)
+        if let fault = next.fault {
+            terminate(fault.code, fault.rule)
             return nil
         }
         let session = unsafe self.session
