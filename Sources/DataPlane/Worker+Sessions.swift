@@ -775,8 +775,9 @@ extension Worker where Kernel: ~Copyable {
             if let rule = session.value.http2.failure {
                 counters.refusedConnections &+= 1
                 logRefusal(client, .badRequest, status: 0, rule: rule, id: random.next())
+                let isAbused = session.value.http2.isAbused
                 dropSession(client)
-                closeGently(client)
+                if isAbused { close(client, isClean: false) } else { closeGently(client) }
             } else {
                 close(client, isClean: session.value.streamCount == 0)
             }

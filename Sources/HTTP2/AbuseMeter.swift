@@ -36,8 +36,9 @@ struct AbuseMeter: Sendable {
         /// The burst, and what drips back each second.
         var bound: (burst: Int32, perSecond: Int32) {
             switch self {
-            case .reset: (500, 100)
-            case .madeReset: (100, 10)
+            // All streams that may be open, and some more.
+            case .reset: (200, 50)
+            case .madeReset: (50, 5)
             case .ping: (1000, 100)
             case .settings: (100, 10)
             case .priority: (1000, 100)

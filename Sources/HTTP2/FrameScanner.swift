@@ -19,9 +19,9 @@ struct FrameScanner: Sendable {
         static let priorityUpdate: UInt8 = 16
     }
 
-    /// CONTINUATION frames in one head (CVE-2024-27983): the largest head allowed fits into
-    /// four.
-    static let continuationBound = 16
+    /// CONTINUATION frames in one head (CVE-2024-27983): the largest head that is usual fits into
+    /// three frames. Some builds of the library end at nine, without a word of why.
+    static let continuationBound = 6
 
     /// Of the connection preface (§3.4), which is no frame.
     private var prefaceLeft: Int

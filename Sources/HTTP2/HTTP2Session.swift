@@ -147,6 +147,9 @@ public enum HTTP2Preface {
         unsafe state.pointee.events.removeAll(keepingCapacity: true)
     }
 
+    /// The peer was ended for abuse: it is not waited for.
+    public private(set) var isAbused = false
+
     /// Why the connection ends; a word for the log.
     public var failure: StaticString? { unsafe state.pointee.failure }
 
@@ -157,6 +160,7 @@ public enum HTTP2Preface {
     /// Tells the peer that the connection ends (RFC 9113 §6.8).
     public mutating func terminate(_ code: HTTP2ErrorCode, _ rule: StaticString?) {
         if let rule { note(rule) }
+        if code == .enhanceYourCalm { isAbused = true }
         guard !hasTerminated else { return }
         hasTerminated = true
         unsafe _ = nghttp2_session_terminate_session(session, code.rawValue)

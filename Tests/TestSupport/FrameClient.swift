@@ -91,6 +91,14 @@ public struct Frame: Equatable, Sendable, CustomStringConvertible {
         [(":method", method), (":scheme", "http"), (":path", path), (":authority", "a.test")]
     }
 
+    /// The head of a response with this status and these fields.
+    public static func response(
+        _ stream: UInt32, _ status: String = "200", _ fields: [(String, String)] = [],
+        flags: UInt8 = endHeaders
+    ) -> Frame {
+        headers(stream, [(":status", status)] + fields, flags: flags)
+    }
+
     public static func data(
         _ stream: UInt32, _ content: [UInt8], flags: UInt8 = endStream
     ) -> Frame {
@@ -139,6 +147,13 @@ public final class FrameClient {
         }
     }
 
+    /// The server's end of a connection: reads the preface, and says its settings.
+    public init(serving peer: ScriptedPeer, settings: [(UInt16, UInt32)] = []) throws {
+        self.peer = peer
+        _ = try peer.read(Self.preface.count)
+        try send(.settings(settings))
+    }
+
     public func send(_ frames: Frame...) throws { try send(frames) }
     public func send(_ frames: [Frame]) throws { try peer.send(frames.flatMap(\.bytes)) }
 
@@ -182,6 +197,26 @@ public final class FrameClient {
             case .answered(let stream, let status): "stream \(stream) answered \(status)"
             case .nothing: "nothing"
             }
+        }
+    }
+
+    /// The next frame of this kind, of this stream if it is said.
+    public func next(_ kind: Frame.Kind, of stream: UInt32? = nil) throws -> Frame {
+        while true {
+            let frame = try next()
+            if frame.type == kind.rawValue, stream == nil || frame.stream == stream {
+                return frame
+            }
+        }
+    }
+
+    /// The content of a stream, to its end.
+    public func content(of stream: UInt32) throws -> [UInt8] {
+        var content: [UInt8] = []
+        while true {
+            let frame = try next(.data, of: stream)
+            content += frame.payload
+            if frame.flags & Frame.endStream != 0 { return content }
         }
     }
 
