@@ -6,6 +6,10 @@ import Timing
 /// A server that was not measured yet counts as the mean of those that were: neither a trap,
 /// as when the unseen is taken for the fastest, nor never tried. What has failed was recorded
 /// as slow (``ServerTime/failure(after:mean:)``), so failing is never fast.
+///
+/// An idle server costs its time per the heaviest weight, whatever its own: as with
+/// least-requests, idle ones come before busy ones and share by weight, so that at low load the
+/// heaviest machine does not get everything.
 extension Balancer {
     /// Servers that hot-cold compares when it does not look at all of them.
     private static let coldDraws = 5
@@ -23,8 +27,7 @@ extension Balancer {
             for index in 0..<count {
                 let weight = view.weight(index, in: tier)
                 guard weight > 0 else { continue }
-                let cost = timeCost(of: index, view, now: now)
-                best.consider(index, cost: cost, weight: weight, random: &random)
+                consider(index, weight, &best, view, now: now, random: &random)
             }
             return best.index
         }
@@ -34,20 +37,23 @@ extension Balancer {
                 let draw = lottery.draw(from: view, in: tier, besides: drawn, random: &random)
             else { break }
             drawn.insert(draw.index)
-            let cost = timeCost(of: draw.index, view, now: now)
-            best.consider(draw.index, cost: cost, weight: draw.weight, random: &random)
+            consider(draw.index, draw.weight, &best, view, now: now, random: &random)
         }
         return best.index
     }
 
-    private mutating func timeCost<View: ServerView & ~Copyable & ~Escapable>(
-        of index: Int, _ view: borrowing View, now: LoopInstant
-    ) -> Float {
+    private mutating func consider<View: ServerView & ~Copyable & ~Escapable>(
+        _ index: Int, _ weight: Int, _ best: inout Lightest, _ view: borrowing View,
+        now: LoopInstant, random: inout some RandomNumberGenerator
+    ) {
         let time = view.answerTime(index)
         let average = time.isMeasured ? time.nanoseconds : prior
         // What has not come back yet is at least as slow as it is old.
         let known = max(average, view.ages(index).meanNanoseconds(now: now))
-        return Self.grouped(known) * Float(view.inFlight(index) &+ 1)
+        let inFlight = view.inFlight(index)
+        best.consider(
+            index, cost: Self.grouped(known) * Float(inFlight &+ 1),
+            per: inFlight == 0 ? heaviest : weight, weight: weight, random: &random)
     }
 
     /// A time rounded up to one of four in an octave: what differs by less is chance, and ties
@@ -75,8 +81,9 @@ extension Balancer {
             drawn.insert(draw.index)
             let time = view.answerTime(draw.index)
             let average = time.isMeasured ? time.faded(now: now) : prior
-            let cost = average * Float(view.inFlight(draw.index) &+ 1)
-            let weight = Float(draw.weight)
+            let inFlight = view.inFlight(draw.index)
+            let cost = average * Float(inFlight &+ 1)
+            let weight = Float(inFlight == 0 ? heaviest : draw.weight)
             if best == nil || cost * leastWeight < least * weight {
                 best = draw.index
                 least = cost
@@ -146,9 +153,9 @@ extension Balancer {
         if load * 256 <= hotness.threshold * Float(weight) {
             let time = view.answerTime(index)
             let average = Self.grouped(time.isMeasured ? time.nanoseconds : prior)
-            cold.consider(index, cost: average, weight: weight, random: &random)
+            cold.consider(index, cost: average, per: 1, weight: weight, random: &random)
         } else if cold.index == nil {
-            hot.consider(index, cost: load, weight: weight, random: &random)
+            hot.consider(index, cost: load, per: weight, weight: weight, random: &random)
         }
     }
 
@@ -185,10 +192,10 @@ private struct Lightest: BitwiseCopyable {
     var index: Int? { found < 0 ? nil : found }
 
     mutating func consider(
-        _ candidate: Int, cost candidateCost: Float, weight candidateWeight: Int,
-        random: inout some RandomNumberGenerator
+        _ candidate: Int, cost candidateCost: Float, per costWeight: Int,
+        weight candidateWeight: Int, random: inout some RandomNumberGenerator
     ) {
-        let newWeight = Float(candidateWeight)
+        let newWeight = Float(costWeight)
         let new = candidateCost * weight
         let old = cost * newWeight
         if new < old {
