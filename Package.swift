@@ -68,6 +68,7 @@ let package = Package(
 
         // Floor 4: plans.
         room("Routing", uses: ["Configuration", "HTTP", "Memory"]),
+        room("Discovery", uses: ["Configuration"]),
 
         // Floor 5: the fast side.
         room(
@@ -81,8 +82,8 @@ let package = Package(
         room(
             "ControlPlane",
             uses: [
-                "DataPlane", "Configuration", "HTTP1", "TLS", "Preamble", "Reactor", "HTTP",
-                "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
+                "DataPlane", "Discovery", "Configuration", "HTTP1", "TLS", "Preamble", "Reactor",
+                "HTTP", "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -117,6 +118,7 @@ let package = Package(
             exclude: ["Golden"], swiftSettings: house),
         tests("LinuxTests", of: ["Linux", "Timing"]),
         tests("ReactorTests", of: ["Reactor", "Linux", "Timing"]),
+        tests("DiscoveryTests", of: ["Discovery", "Configuration"]),
         tests("ControlPlaneTests", of: ["ControlPlane", "Configuration", "Telemetry", "Timing"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),
