@@ -132,8 +132,8 @@ public struct ServiceAnswer: Codable, Equatable, Sendable {
     /// Tries that failed, and answers of 500 and above.
     public var failed: Int
     public var servers: [ServerAnswer]
-    /// Where more servers are found, in the order of the file.
-    public var sources: [SourceAnswer]
+    /// Where more servers are found, in the order of the file; `nil` when nowhere.
+    public var sources: [SourceAnswer]?
 }
 
 /// `GET /v1/services/{service}/servers/{id}`

@@ -22,7 +22,10 @@ extension ControlPlane {
         desk: SourceDesk
     ) -> any SourceDriver {
         switch source {
-        case .docker(let docker): DockerDriver(docker, service: service.name, desk)
+        case .docker(let docker):
+            DockerDriver(docker, service: service.name, engines, desk) { [unowned self] in
+                services.first { $0.name == service.name }?.configuration ?? service
+            }
         }
     }
 

@@ -47,9 +47,14 @@ extension ControlPlane {
             p99Ms: recent.quantile(0.99).map(\.milliseconds),
             requests: service.traffic.requestCount,
             failed: (servers + leaving).reduce(0) { $0 + $1.failed }, servers: servers + leaving,
-            sources: sets[service.name]?.standings.map {
-                SourceAnswer($0.name.text, $0.standing, serverCount: $0.serverCount)
-            } ?? [])
+            sources: sourceAnswers(of: service))
+    }
+
+    private func sourceAnswers(of service: ServiceEntry) -> [SourceAnswer]? {
+        let answers = sets[service.name]?.standings.map {
+            SourceAnswer($0.name.text, $0.standing, serverCount: $0.serverCount)
+        }
+        return answers?.isEmpty == false ? answers : nil
     }
 
     func answer(about server: ServerEntry) -> ServerAnswer {

@@ -54,6 +54,7 @@ public final class ControlPlane {
     /// By the name of the service.
     var sets: [String: ServerSet] = [:]
     var drivers: [SourceKey: RunningDriver] = [:]
+    let engines: DockerEngines
     /// Services whose sources have said something that has not been applied yet.
     var heardServices: Set<String> = []
     var isMembershipDue = false
@@ -129,6 +130,7 @@ public final class ControlPlane {
         self.mailboxes = mailboxes
         control = try ControlMailbox()
         naming = try Naming(loop)
+        engines = DockerEngines(loop: loop, naming: naming)
         let events = try Mailbox<AccessLog.Event>()
         accessLogEvents = events
         accessLog = AccessLog(names: names) { events.post($0) }
