@@ -115,6 +115,8 @@ public struct StatusAnswer: Codable, Equatable, Sendable {
     public var stopping: Bool
     public var listeners: [Listener]
     public var services: [ServiceAnswer]
+    /// The engine whose labels make services and routes; `nil` without one.
+    public var catalogue: SourceAnswer?
 }
 
 /// A service, as it stands in `GET /v1/status`.

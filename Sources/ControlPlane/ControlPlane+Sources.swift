@@ -61,6 +61,8 @@ extension ControlPlane {
     func stopDrivers() {
         for running in drivers.values { running.driver.stop() }
         drivers = [:]
+        catalogue?.stop()
+        catalogue = nil
     }
 
     func tellDriver(of server: ServerEntry, hasPassed: Bool) {

@@ -30,7 +30,10 @@ extension ControlPlane {
             fileProblem: problem, liveChanges: live.count, loops: loopCount,
             connections: answers.reduce(0) { $0 + $1.connections },
             lostLogRecords: accessLog.lostCount, stopping: isStopping,
-            listeners: answers, services: services.map { answer(about: $0) })
+            listeners: answers, services: services.map { answer(about: $0) },
+            catalogue: catalogue.map { keeper in
+                SourceAnswer("docker", keeper.standing, serverCount: servers.count(where: \.isFound))
+            })
     }
 
     func answer(about service: ServiceEntry) -> ServiceAnswer {

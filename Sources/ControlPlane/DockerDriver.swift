@@ -108,7 +108,9 @@ final class DockerDriver: SourceDriver, EngineListener {
         guard wants(facts.labels) else { return nil }
         let reading = reader.read(facts, over: template())
         if reader.choice.isCatalogued {
-            guard ContainerReader.serviceName(facts, reading.labels) == service else { return nil }
+            guard reader.isMeant(facts, reading.labels),
+                ContainerReader.serviceName(facts, reading.labels) == service
+            else { return nil }
         }
         let (server, problems) = reader.server(container, reading) { id in
             engine.machine.containers[id]?.facts

@@ -51,6 +51,18 @@ public struct ContainerReader: Equatable, Sendable {
         return dialects.contains(.nginxProxy)
     }
 
+    /// Whether a described container is meant at all: one that only its environment could have
+    /// meant may turn out to be somebody else's.
+    public func isMeant(_ facts: ContainerFacts, _ labels: ContainerLabels) -> Bool {
+        guard choice.isCatalogued, labels.isEnabled != true else { return true }
+        let isTraefiks =
+            choice.dialects.contains(.traefik)
+            && facts.labels.keys.contains { $0.hasPrefix("traefik.") }
+        let isNginxProxys =
+            choice.dialects.contains(.nginxProxy) && facts.environment["VIRTUAL_HOST"] != nil
+        return isTraefiks || isNginxProxys
+    }
+
     /// What almost made a container a server: said, so that nobody has to guess.
     public static func hint(about facts: ContainerFacts) -> SourceWarning? {
         guard facts.labels[prefix + "enable"] == nil,
