@@ -226,7 +226,8 @@ extension ControlPlane {
                 return nil
             }
             let server = ServerEntry(
-                member, service: service, cell: cell, address: address, isInitial: isStart || member.source.isOperators == false && !isServing,
+                member, service: service, cell: cell, address: address,
+                isInitial: isStart || member.source.isOperators == false && !isServing,
                 now: loop.now)
             server.operatorState = operatorState(of: server, change.live)
             receipt.added.append("\(service.name)/\(server.id)")

@@ -32,7 +32,8 @@ extension ControlPlane {
             lostLogRecords: accessLog.lostCount, stopping: isStopping,
             listeners: answers, services: services.map { answer(about: $0) },
             catalogue: catalogue.map { keeper in
-                SourceAnswer("docker", keeper.standing, serverCount: servers.count(where: \.isFound))
+                SourceAnswer(
+                    "docker", keeper.standing, serverCount: servers.count(where: \.isFound))
             })
     }
 

@@ -30,7 +30,8 @@ struct Short: ParsableCommand {
     var labels: String?
 
     func validate() throws {
-        if !docker, let option = engine.map({ _ in "--engine" }) ?? labels.map({ _ in "--labels" }) {
+        if !docker, let option = engine.map({ _ in "--engine" }) ?? labels.map({ _ in "--labels" })
+        {
             throw ValidationError("\(option) has no meaning without --docker")
         }
         guard let first = words.first, !first.contains(where: { ("0"..."9").contains($0) }) else {

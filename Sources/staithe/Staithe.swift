@@ -24,7 +24,8 @@ struct Staithe: ParsableCommand {
             """,
         version: "staithe \(version)",
         subcommands: [
-            Run.self, Check.self, Reload.self, Status.self, Wait.self, Add.self, Drain.self, Remove.self,
+            Run.self, Check.self, Reload.self, Status.self, Wait.self, Add.self, Drain.self,
+            Remove.self,
             Set.self, Demo.self, Short.self,
         ],
         defaultSubcommand: Short.self)

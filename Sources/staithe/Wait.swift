@@ -12,7 +12,8 @@ struct Wait: ParsableCommand {
             Exits 0 when they are there, 1 when the time is over.
             """)
 
-    @Argument(help: ArgumentHelp("The service. Not needed when there is one.", valueName: "service"))
+    @Argument(
+        help: ArgumentHelp("The service. Not needed when there is one.", valueName: "service"))
     var name: String?
 
     @Option(help: "How many servers.")
@@ -42,7 +43,9 @@ struct Wait: ParsableCommand {
             let answer = try client.call("GET", path)
             let known: ServiceAnswer? = answer.status == 404 ? nil : try value(of: answer)
             let up = known?.up ?? 0
-            if up >= healthy { return try say(answer, up, after: Clock.monotonic() - began, service) }
+            if up >= healthy {
+                return try say(answer, up, after: Clock.monotonic() - began, service)
+            }
             guard Clock.monotonic() < deadline else {
                 throw Client.failure(Self.sentence(service, known, wanted: healthy, after: timeout))
             }
