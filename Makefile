@@ -43,7 +43,7 @@ soak: ## the load scenarios with ten times the load: 10,000 slow clients, longer
 	$(SWIFT) build -c release $(FLAGS)
 	$(SWIFT) build --build-tests $(FLAGS)
 	STAITHE_SOAK=1 STAITHE_BINARY="$(CURDIR)/.build/release/staithe" \
-	    $(SWIFT) test --skip-build --disable-xctest --filter IntegrationTests.UnderLoad $(FLAGS)
+	    $(SWIFT) test --skip-build --disable-xctest --filter 'IntegrationTests.(UnderLoad|ContainerPlays)' $(FLAGS)
 
 bench: build ## CPU per request beside nginx, HAProxy and Envoy; BENCH="--rounds 3 --scenario close"
 	@$(INSTALL) bench

@@ -118,7 +118,9 @@ let package = Package(
             exclude: ["Golden"], swiftSettings: house),
         tests("LinuxTests", of: ["Linux", "Timing"]),
         tests("ReactorTests", of: ["Reactor", "Linux", "Timing"]),
-        tests("DiscoveryTests", of: ["Discovery", "Configuration"]),
+        .testTarget(
+            name: "DiscoveryTests", dependencies: ["Discovery", "Configuration", "Timing"],
+            exclude: ["Samples"], swiftSettings: house),
         tests("ControlPlaneTests", of: ["ControlPlane", "Configuration", "Telemetry", "Timing"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),

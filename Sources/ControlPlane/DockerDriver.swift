@@ -108,7 +108,7 @@ final class DockerDriver: SourceDriver, EngineListener {
         guard wants(facts.labels) else { return nil }
         let reading = reader.read(facts, over: template())
         if reader.choice.isCatalogued {
-            guard reader.isMeant(facts, reading.labels),
+            guard reader.isMeant(reading.labels),
                 ContainerReader.serviceName(facts, reading.labels) == service
             else { return nil }
         }
