@@ -81,8 +81,8 @@ let package = Package(
         room(
             "ControlPlane",
             uses: [
-                "DataPlane", "Configuration", "HTTP1", "TLS", "Preamble", "Reactor", "HTTP",
-                "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
+                "DataPlane", "Configuration", "HTTP1", "HTTP2", "TLS", "Preamble", "Reactor",
+                "HTTP", "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 

@@ -296,8 +296,10 @@ public struct ServiceConfiguration: Equatable, Sendable {
     public struct HealthCheck: Equatable, Sendable {
         /// `health: off`: every server counts as up.
         public var isEnabled = true
-        /// `nil`: a TCP connect is the check.
+        /// `nil`: a TCP connect is the check, unless it is gRPC's.
         public var path: String?
+        /// gRPC's health service is asked about this one; empty for the server as a whole.
+        public var grpcService: String?
         public var interval = Interval.seconds(2)
         public var timeout = Interval.seconds(1)
         public var upAfter = 2

@@ -154,7 +154,7 @@ struct Shape: Sendable {
         [
             yes("path"), yes("interval"), yes("timeout"), yes("up_after"), yes("down_after"),
             yes("before_traffic"), yes("status"), yes("body"), yes("host"), yes("port"),
-            no("method", but: "GET"), no("grpc", but: "off"), no("weight_header", but: "off"),
+            yes("grpc"), no("method", but: "GET"), no("weight_header", but: "off"),
         ])
     private static let outliers = Shape(
         .outliers, in: .service, [yes("errors"), yes("eject"), yes("max_ejected")])
