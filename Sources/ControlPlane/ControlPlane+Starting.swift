@@ -190,7 +190,8 @@ extension ControlPlane {
         switch error {
         case .addressInUse:
             return port.map {
-                "\(name): the port is in use by another program (ss -ltnp 'sport = :\($0)' names it)"
+                "\(name): the port is in use by another program "
+                    + "(ss -ltnp 'sport = :\($0)' names it)"
             } ?? "\(name): another program listens there, or the path is no socket"
         case .permissionDenied, .notPermitted:
             return port != nil

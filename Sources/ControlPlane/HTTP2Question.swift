@@ -99,11 +99,15 @@ final class HTTP2Question {
             var kind = HTTP2Session.ResponseKind.interim
             let taken = session.takeResponse(
                 into: &head, isLast: event.code == 1, mayHaveContent: true, framing: &kind)
-            guard case .complete = taken else { return isBroken = true }
+            guard case .complete = taken else {
+                isBroken = true
+                return
+            }
             if kind == .interim { head.reset() }
         case .trailers:
             guard case .complete = session.takeTrailers(into: &trailers) else {
-                return isBroken = true
+                isBroken = true
+                return
             }
         case .content:
             let lower = start + Int(event.lower)
