@@ -89,8 +89,8 @@ struct Shape: Sendable {
     private static let listener = Shape(
         .listener, in: .root,
         [
-            yes("address"), yes("redirect"), yes("protocols"), yes("service"),
-            yes("proxy_protocol"),
+            yes("address"), yes("socket_mode"), yes("redirect"), yes("protocols"), yes("service"),
+            yes("routes"), yes("proxy_protocol"),
             yes("trusted_proxies"), yes("tls", .tls), yes("timeouts", .listenerTimeouts),
             yes("limits", .listenerLimits), yes("headers", .listenerHeaders),
         ])

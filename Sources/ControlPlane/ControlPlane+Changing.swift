@@ -77,7 +77,13 @@ extension ControlPlane {
         for listener in removedListeners { post(.stopListening(listener: listener.id)) }
         if !removedListeners.isEmpty {
             afterEveryLoop { [unowned self] in
-                for listener in removedListeners { listener.isClosed = true }
+                for listener in removedListeners {
+                    listener.isClosed = true
+                    // Unless it has come back meanwhile.
+                    if !listeners.contains(where: { $0.address == listener.address }) {
+                        listener.address.removeFile()
+                    }
+                }
                 releaseListeners()
             }
         }
@@ -266,7 +272,7 @@ extension ControlPlane {
                     members: service.servers.map { server in
                         Snapshot.Member(
                             cell: server.cell, address: server.address,
-                            authority: server.configuration.address.description,
+                            authority: server.configuration.address.authority,
                             isBackup: server.configuration.isBackup,
                             tlsName: service.configuration.tls?.serverName
                                 ?? server.configuration.address.host)

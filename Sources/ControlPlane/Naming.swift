@@ -11,6 +11,12 @@ final class Naming {
     struct Name: Hashable, Sendable {
         var host: String
         var port: UInt16
+
+        /// The address of what nobody needs to be asked about: numbers, and Unix sockets.
+        var fixedAddress: SocketAddress? {
+            host.hasPrefix("unix:")
+                ? .unix(String(host.dropFirst(5))) : SocketAddress(numeric: host, port: port)
+        }
     }
 
     struct Unresolved: Error, Equatable, Sendable {
@@ -38,6 +44,10 @@ final class Naming {
     static func resolve(_ names: [Name]) -> Answer {
         var addresses: [Name: SocketAddress] = [:]
         for name in names {
+            if let address = name.fixedAddress {
+                addresses[name] = address
+                continue
+            }
             switch NameResolver.resolve(name.host, port: name.port) {
             case .success(let address): addresses[name] = address
             case .failure(let failure):
@@ -47,12 +57,11 @@ final class Naming {
         return .success(addresses)
     }
 
-    /// Calls `completion` on the loop; at once when all names are numeric.
+    /// Calls `completion` on the loop; at once when no name is one for a name server.
     func resolve(_ names: [Name], _ completion: @escaping (Answer) -> Void) {
-        let isNumeric = names.allSatisfy {
-            SocketAddress(numeric: $0.host, port: $0.port) != nil
+        guard !names.allSatisfy({ $0.fixedAddress != nil }) else {
+            return completion(Self.resolve(names))
         }
-        guard !isNumeric else { return completion(Self.resolve(names)) }
         nextRequest += 1
         let request = nextRequest
         waiting[request] = completion

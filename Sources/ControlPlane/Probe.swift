@@ -39,12 +39,12 @@ final class Probe {
             self.tls = tls
             tlsName = service.tls?.serverName ?? server.host
             address = at
-            if let port = check.port { address.port = port }
+            if let port = check.port, !address.isUnix { address.port = port }
             statuses = check.status
             body = check.body.map { Array($0.utf8) }
             timeout = check.timeout
             if let path = check.path {
-                let host = check.host ?? server.description
+                let host = check.host ?? server.authority
                 request = Array(
                     ("GET \(path) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n"
                         + "User-Agent: staithe-check\r\nAccept: */*\r\n\r\n").utf8)

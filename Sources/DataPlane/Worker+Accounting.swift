@@ -123,7 +123,8 @@ extension Worker where Kernel: ~Copyable {
     }
 
     private func clientAddress(_ peer: SocketAddress) -> AccessRecord.Client {
-        peer.isIPv4
+        if peer.isUnix { return .unixSocket }
+        return peer.isIPv4
             ? .v4(UInt32(truncatingIfNeeded: peer.low)) : .v6(high: peer.high, low: peer.low)
     }
 }

@@ -54,7 +54,7 @@ extension Worker where Kernel: ~Copyable {
     private mutating func announced(_ client: Client, _ source: SocketAddress?, _ listener: Int) {
         if let source { client.value.peer = source }
         let bound = plan.value.listeners[listener].connectionsPerClient
-        if bound != .max {
+        if bound != .max, !client.value.peer.isUnix {
             guard clientCounts.enter(client.value.peer, bound: bound) else {
                 refuseAnnouncement(client, "connections-per-client")
                 return
@@ -95,8 +95,9 @@ extension Worker where Kernel: ~Copyable {
         let client = turn.value.client
         let scratch = scratch
         scratch.value.reset()
+        let peer = client.value.peer
         ProxyHeader.append(
-            service.value.proxyHeader, source: client.value.peer,
+            service.value.proxyHeader, source: peer.isUnix ? nil : peer,
             target: kernel.localAddress(carrier(client).value.socket), to: &scratch.value)
         switch kernel.send(server.value.socket, scratch.value.bytes) {
         case .bytes(let count) where count == scratch.value.count:

@@ -323,10 +323,11 @@ extension Worker where Kernel: ~Copyable {
         if !state.value.received.isEmpty || state.value.tls.hasPending {
             client.value.ready.insert(.readable)
         }
-        guard plan.value.listeners[listener].tunnelRoute < 0 else {
+        let tunnel = plan.value.listeners[listener].tunnelRoute
+        guard tunnel < 0 else {
             // Whoever waits for the server's first word may never say one.
             state.value.mayWait = false
-            if flushPending(client) { beginTunnel(client) }
+            if flushPending(client) { beginTunnel(client, tunnel) }
             return
         }
         if state.value.tls.alpn == .http2 {

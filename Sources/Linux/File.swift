@@ -39,6 +39,12 @@ public enum File {
         unsafe access(path, W_OK | X_OK) == 0
     }
 
+    /// Whether a Unix socket stands there.
+    public static func isSocket(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+    }
+
     public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
     /// Whether `path` is a directory of this user that nobody else may enter.

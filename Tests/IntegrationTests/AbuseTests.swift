@@ -28,18 +28,19 @@ struct AbuseTests {
         },
         Abuse(
             rule: "h2-continuation-flood", begin: { try $0.send(.get(1, flags: Frame.endStream)) },
-            most: 20_000
-        ) { client, number in
-            try client.send(Frame(.continuation, stream: 1, Frame.block([("a", "\(number)")])))
-        },
+            most: 20_000,
+            step: { client, number in
+                try client.send(
+                    Frame(.continuation, stream: 1, Frame.block([("a", "\(number)")])))
+            }),
         Abuse(rule: "h2-ping-flood", most: 100_000) { client, _ in
             try client.send(Frame(.ping, [1, 2, 3, 4, 5, 6, 7, 8]))
         },
         Abuse(rule: "h2-settings-flood", most: 100_000) { client, _ in try client.send(.settings())
         },
         Abuse(
-            rule: "h2-empty-data-flood", begin: { try $0.send(.post(1, "/slow")) }, most: 100_000
-        ) { client, _ in try client.send(.data(1, [], flags: 0)) },
+            rule: "h2-empty-data-flood", begin: { try $0.send(.post(1, "/slow")) }, most: 100_000,
+            step: { client, _ in try client.send(.data(1, [], flags: 0)) }),
         Abuse(rule: "h2-priority-flood", most: 100_000) { client, number in
             try client.send(
                 Frame(.priority, stream: UInt32(number % 1000 * 2 + 1), [0, 0, 0, 0, 1]))
@@ -59,15 +60,15 @@ struct AbuseTests {
                         .headers, flags: Frame.endStream | Frame.endHeaders, stream: 1,
                         Frame.block(Frame.pseudo("GET")) + [0x40, 1, 0x61, 0x7F, 0xA1, 0x1E]
                             + [UInt8](repeating: 0x62, count: 4000)))
-            }, most: 50
-        ) { client, number in
-            try client.send(
-                Frame(
-                    .headers, flags: Frame.endStream | Frame.endHeaders,
-                    stream: UInt32(number * 2 + 3),
-                    Frame.block(Frame.pseudo("GET"))
-                        + [UInt8](repeating: 0xBE, count: 16_000)))
-        },
+            }, most: 50,
+            step: { client, number in
+                try client.send(
+                    Frame(
+                        .headers, flags: Frame.endStream | Frame.endHeaders,
+                        stream: UInt32(number * 2 + 3),
+                        Frame.block(Frame.pseudo("GET"))
+                            + [UInt8](repeating: 0xBE, count: 16_000)))
+            }),
     ]
 
     private func stage(_ listener: String = "") throws -> (ProxyProcess, ScriptedServer) {
