@@ -251,8 +251,9 @@ extension Worker where Kernel: ~Copyable {
             stream.value.trailers = block
         }
         switch session.value.http2.takeTrailers(into: &stream.value.trailers) {
-        case .complete, .unknownProtocol: break
-        case .refused, .needsRoom, .tooLarge:
+        case .complete where stream.value.trailers.count <= ChunkedDecoder.maximumTrailerByteCount:
+            break
+        case .complete, .unknownProtocol, .refused, .needsRoom, .tooLarge:
             // Without them the message is not what was sent.
             session.value.http2.reset(stream.value.id, .protocolError)
             stream.value.isReceived = false

@@ -18,12 +18,6 @@ struct SecureTests {
         return plan
     }
 
-    /// A program beside the tests.
-    private static func support(_ name: String, here: String = #filePath) -> String {
-        let tests = here.split(separator: "/").dropLast(2).joined(separator: "/")
-        return "/\(tests)/Support/\(name)"
-    }
-
     private func indent(_ text: String) -> String {
         text.split(separator: "\n").map { "  \($0)\n" }.joined()
     }
@@ -111,7 +105,7 @@ struct SecureTests {
         let load = try ChildProcess(
             "/usr/bin/python3",
             [
-                Self.support("tls_load.py"), "\(proxy.port)", authority.file, "2", stop,
+                Machine.support("tls_load.py"), "\(proxy.port)", authority.file, "2", stop,
             ])
         let rounds = Machine.isSoak ? 100 : 12
         for round in 1...rounds {
@@ -178,7 +172,7 @@ struct SecureTests {
         _ = try ChildProcess(
             "/usr/bin/python3",
             [
-                Self.support("tls_server.py"), "\(port)", certificate.certificate,
+                Machine.support("tls_server.py"), "\(port)", certificate.certificate,
                 certificate.key,
             ])
         let others = try Authority("others")
