@@ -6,7 +6,7 @@ FLAGS = --explicit-target-dependency-import-check error
 INSTALL = Tests/Support/install.sh
 FORMATTED = Package.swift Sources Tests
 
-.PHONY: build demo test test-asan test-tsan fuzz soak bench format lint clean help
+.PHONY: build demo demo-https test test-asan test-tsan fuzz soak bench format lint clean help
 
 build: ## the release build: .build/release/staithe
 	@$(INSTALL) build
@@ -14,6 +14,9 @@ build: ## the release build: .build/release/staithe
 
 demo: build ## servers, the proxy, and a server added live; Ctrl-C ends everything
 	@.build/release/staithe demo
+
+demo-https: build ## the same over HTTPS and HTTP/2, with a certificate made on the spot
+	@.build/release/staithe demo --https 8443
 
 test: ## every test, against the real executable (as it is released) and real servers
 	@$(INSTALL) build test

@@ -90,7 +90,7 @@ let package = Package(
         .executableTarget(
             name: "staithe",
             dependencies: [
-                "ControlPlane", "Configuration", "Linux", "Memory", "Timing",
+                "ControlPlane", "Configuration", "TLS", "Linux", "Memory", "Timing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),

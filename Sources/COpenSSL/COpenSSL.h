@@ -86,4 +86,9 @@ static inline int openssl_add_issuer(SSL_CTX *context, X509 *issuer) {
     // Counted up by this call, and freed with the context.
     return (int)SSL_CTX_add1_chain_cert(context, issuer);
 }
+// EVP_PKEY_Q_keygen is variadic.
+static inline EVP_PKEY *openssl_make_key(void) {
+    return EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+}
+static inline int openssl_utf8(void) { return MBSTRING_UTF8; }
 static inline void openssl_free(void *bytes) { OPENSSL_free(bytes); }

@@ -47,6 +47,13 @@ final class HTTP2Question {
         try Self.parsed(head, &fields)
     }
 
+    /// The head of the final answer, as text of HTTP/1.1.
+    var headText: String { Self.text(head) }
+
+    private static func text(_ buffer: borrowing Buffer) -> String {
+        buffer.bytes.text(ByteRange(0, buffer.count))
+    }
+
     private static func parsed(
         _ text: borrowing Buffer, _ fields: inout FieldSection
     ) throws(HeadError) -> ResponseHead? {
