@@ -45,6 +45,8 @@ let package = Package(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(
+            name: "CCAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
 
         // Floor 1: ground.
         room("Timing", uses: []),
@@ -64,6 +66,7 @@ let package = Package(
         room("TLS", uses: ["COpenSSL", "Linux", "Memory"]),
         room("Preamble", uses: ["Linux", "Memory"]),
         room("Reactor", uses: ["Linux", "Memory", "Timing"]),
+        room("Resolving", uses: ["CCAres", "CLinux", "Linux", "Timing"]),
         room("Configuration", uses: ["YAML", "HTTP", "Balancing", "Timing"]),
 
         // Floor 4: plans.
@@ -81,8 +84,8 @@ let package = Package(
         room(
             "ControlPlane",
             uses: [
-                "DataPlane", "Configuration", "HTTP1", "TLS", "Preamble", "Reactor", "HTTP",
-                "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
+                "DataPlane", "Configuration", "HTTP1", "TLS", "Preamble", "Reactor", "Resolving",
+                "HTTP", "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -117,6 +120,7 @@ let package = Package(
             exclude: ["Golden"], swiftSettings: house),
         tests("LinuxTests", of: ["Linux", "Timing"]),
         tests("ReactorTests", of: ["Reactor", "Linux", "Timing"]),
+        tests("ResolvingTests", of: ["Resolving", "Linux", "Timing", "TestSupport"]),
         tests("ControlPlaneTests", of: ["ControlPlane", "Configuration", "Telemetry", "Timing"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),

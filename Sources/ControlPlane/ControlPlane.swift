@@ -43,6 +43,7 @@ public final class ControlPlane {
     var certificateWatchers: [FileWatcher] = []
     /// The last thing said about certificates that cannot be used.
     var certificateComplaint: String?
+    let nameService: NameService
     let naming: Naming
     var watcher: FileWatcher?
     /// One change at a time: each waits for names to resolve, the others for it.
@@ -117,7 +118,8 @@ public final class ControlPlane {
         for _ in 0..<workerCount { mailboxes.append(try LoopMailbox()) }
         self.mailboxes = mailboxes
         control = try ControlMailbox()
-        naming = try Naming(loop)
+        nameService = NameService(loop)
+        naming = Naming(nameService)
         let events = try Mailbox<AccessLog.Event>()
         accessLogEvents = events
         accessLog = AccessLog(names: names) { events.post($0) }
