@@ -71,6 +71,7 @@ let package = Package(
 
         // Floor 4: plans.
         room("Routing", uses: ["Configuration", "HTTP", "Memory"]),
+        room("Discovery", uses: ["Configuration"]),
 
         // Floor 5: the fast side.
         room(
@@ -84,7 +85,9 @@ let package = Package(
         room(
             "ControlPlane",
             uses: [
-                "DataPlane", "Configuration", "HTTP1", "TLS", "Preamble", "Reactor", "Resolving",
+                "DataPlane", "Discovery", "Configuration", "HTTP1", "TLS", "Preamble", "Reactor",
+                "Resolving", "HTTP", "Balancing", "Health", "Telemetry", "Linux", "Memory",
+                "Timing",
                 "HTTP", "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -120,7 +123,9 @@ let package = Package(
             exclude: ["Golden"], swiftSettings: house),
         tests("LinuxTests", of: ["Linux", "Timing"]),
         tests("ReactorTests", of: ["Reactor", "Linux", "Timing"]),
-        tests("ResolvingTests", of: ["Resolving", "Linux", "Timing", "TestSupport"]),
+                "DataPlane", "Discovery", "Configuration", "HTTP1", "TLS", "Preamble", "Reactor",
+                "Resolving", "HTTP", "Balancing", "Health", "Telemetry", "Linux", "Memory",
+                "Timing",
         tests("ControlPlaneTests", of: ["ControlPlane", "Configuration", "Telemetry", "Timing"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),

@@ -1,5 +1,6 @@
 import Configuration
 import DataPlane
+import Discovery
 import Linux
 import Logging
 import Memory
@@ -49,6 +50,16 @@ public final class ControlPlane {
     /// One change at a time: each waits for names to resolve, the others for it.
     var pendingChanges: [() -> Void] = []
     var isChanging = false
+
+    // Where servers are found.
+    /// By the name of the service.
+    var sets: [String: ServerSet] = [:]
+    var drivers: [SourceKey: RunningDriver] = [:]
+    /// Services whose sources have said something that has not been applied yet.
+    var heardServices: Set<String> = []
+    var isMembershipDue = false
+    /// Found servers for which there was no room.
+    var unplacedCount = 0
 
     // What runs.
     var services: [ServiceEntry] = []
