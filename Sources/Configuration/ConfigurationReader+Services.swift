@@ -26,6 +26,7 @@ extension ConfigurationReader {
             switch field.key {
             case "servers": servers = field
             case "version": version = value(field, example: "v1", Self.version)
+            case "discover": readSources(field, into: &service.discover)
             default: readShared(field, into: &service)
             }
         }
@@ -37,7 +38,7 @@ extension ConfigurationReader {
         {
             missingKey(
                 "servers", in: named.value, path: named.path, at: named.keyPlace,
-                help: "add 'servers: [3001, 3002]'")
+                help: "add 'servers: [3001, 3002]', or 'discover:' for servers that are found")
         }
         checkSecurity(of: &service, serverPlaces, at: named)
         checkSpoken(by: service, at: named)

@@ -257,6 +257,8 @@ public struct RouteConfiguration: Equatable, Sendable {
 public struct ServiceConfiguration: Equatable, Sendable {
     public var name: String
     public var servers: [ServerConfiguration] = []
+    /// Where more servers are found; `nil` without `discover`.
+    public var discover: Sources?
     public var balance = Balance()
     public var health = HealthCheck()
     public var outliers = Outliers()
@@ -376,6 +378,29 @@ public struct ServiceConfiguration: Equatable, Sendable {
         public var maximumAge = Interval.forever
         /// `nil` is `off`.
         public var maximumRequests: Int?
+        public init() {}
+    }
+
+    /// Where servers are found; those of all sources are joined.
+    public struct Sources: Equatable, Sendable {
+        public enum Source: Equatable, Sendable {
+            case docker(DockerDiscovery)
+
+            /// How it is called in status and logs; unique within a service.
+            public var name: String {
+                switch self {
+                case .docker: "docker"
+                }
+            }
+        }
+
+        public enum WhenLost: String, Sendable, CaseIterable { case keep }
+
+        /// In the order of the file.
+        public var list: [Source] = []
+        public var whenLost = WhenLost.keep
+        /// A list that leaves fewer is not believed.
+        public var minimumServers = 1
         public init() {}
     }
 

@@ -21,6 +21,7 @@ struct Shape: Sendable {
         case route, redirect, respond, headerChanges, headerNames
         case defaults, service, server, balance, health, outliers, retries, timeouts, limits
         case connections, process, log, accessLog, admin, tls, certificate, serverTLS
+        case discover, docker
     }
 
     let name: Name
@@ -59,6 +60,8 @@ struct Shape: Sendable {
         case .tls: tls
         case .certificate: certificate
         case .serverTLS: serverTLS
+        case .discover: discover
+        case .docker: docker
         }
     }
 
@@ -138,7 +141,7 @@ struct Shape: Sendable {
     private static let service = Shape(
         .service, in: .root,
         [yes("servers", .server), yes("version")] + shared + [
-            no("discover"), no("canary", but: "off"), no("mirror", but: "off"),
+            yes("discover", .discover), no("canary", but: "off"), no("mirror", but: "off"),
         ])
     private static let server = Shape(
         .server, in: .service,
@@ -199,6 +202,18 @@ struct Shape: Sendable {
             yes("ciphers"), yes("cipher_suites"), yes("groups"), yes("client_auth"),
             yes("client_ca"), yes("ocsp"), yes("session_tickets"), yes("strict_sni"),
         ])
+    private static let discover = Shape(
+        .discover, in: .service,
+        [
+            yes("docker", .docker), yes("when_lost"), yes("min_servers"), no("dns"), no("etcd"),
+            no("file"), no("kubernetes"),
+        ])
+    private static let docker = Shape(
+        .docker, in: .discover,
+        [
+            yes("socket"), yes("label"), yes("port"), yes("network"), yes("version_from"),
+            yes("allow_addresses"), yes("inspect"), yes("ca"), yes("cert"), yes("key"),
+        ])
     private static let certificate = Shape(.certificate, in: .tls, [yes("cert"), yes("key")])
     private static let serverTLS = Shape(
         .serverTLS, in: .service,
@@ -234,7 +249,6 @@ struct Shape: Sendable {
     /// remove it.
     static func wayOut(without key: String) -> String? {
         switch key {
-        case "discover": "remove it, and list the servers under 'servers:'"
         case "metrics", "tracing", "state": "remove it, or write '\(key): off'"
         case "path_regex": "use 'path: /prefix/*'"
         default: nil

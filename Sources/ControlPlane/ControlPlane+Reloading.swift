@@ -1,5 +1,6 @@
 import Configuration
 import DataPlane
+import Discovery
 import Linux
 import Logging
 import Timing
@@ -90,15 +91,17 @@ extension ControlPlane {
         _ completion: @escaping (Prepared) -> Void
     ) {
         // What runs keeps its address.
-        let wanted = file.services.flatMap { service in
-            live.servers(of: service).map { server, _ in (service.name, server) }
-        }
         let known = Set(
             services.flatMap { service in
                 service.servers.map { Member(service.name, $0.configuration) }
             })
-        let new = wanted.filter { !known.contains(Member($0.0, $0.1)) }
-        guard new.count <= cellNumbers.freeCount else {
+        let new = file.services.flatMap { service in
+            live.members(memberSet(of: service, live).members, of: service.name)
+                .map { ($0, Member(service.name, $0.server.configuration)) }
+                .filter { !known.contains($0.1) }
+        }
+        // Of what sources find, as many serve as there is room for.
+        guard new.count(where: { $0.0.source.isOperators }) <= cellNumbers.freeCount else {
             return completion(
                 .refused(
                     Problem(

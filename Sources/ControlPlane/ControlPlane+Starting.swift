@@ -224,6 +224,7 @@ extension ControlPlane {
         try accessLog.start()
         watchFile()
         watchCertificates()
+        renewDrivers()
         loop.every(.seconds(1)) { [unowned self] in sample() }
         loop.every(.milliseconds(250)) { [unowned self] in
             warm()

@@ -34,6 +34,7 @@ extension ControlPlane {
         isStopping = true
         let time = file.process.shutdown
         log.info("stopping: requests in flight have \(time.words) to finish")
+        stopDrivers()
         for server in servers { stopChecking(server) }
         if runningLoops.isEmpty { return loop.stop() }
         post(.drain(deadline: Clock.monotonic() + time))

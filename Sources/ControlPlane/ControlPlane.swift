@@ -1,5 +1,6 @@
 import Configuration
 import DataPlane
+import Discovery
 import Linux
 import Logging
 import Memory
@@ -43,11 +44,22 @@ public final class ControlPlane {
     var certificateWatchers: [FileWatcher] = []
     /// The last thing said about certificates that cannot be used.
     var certificateComplaint: String?
+    let nameService: NameService
     let naming: Naming
     var watcher: FileWatcher?
     /// One change at a time: each waits for names to resolve, the others for it.
     var pendingChanges: [() -> Void] = []
     var isChanging = false
+
+    // Where servers are found.
+    /// By the name of the service.
+    var sets: [String: ServerSet] = [:]
+    var drivers: [SourceKey: RunningDriver] = [:]
+    /// Services whose sources have said something that has not been applied yet.
+    var heardServices: Set<String> = []
+    var isMembershipDue = false
+    /// Found servers for which there was no room.
+    var unplacedCount = 0
 
     // What runs.
     var services: [ServiceEntry] = []
@@ -117,7 +129,8 @@ public final class ControlPlane {
         for _ in 0..<workerCount { mailboxes.append(try LoopMailbox()) }
         self.mailboxes = mailboxes
         control = try ControlMailbox()
-        naming = try Naming(loop)
+        nameService = NameService(loop)
+        naming = Naming(nameService)
         let events = try Mailbox<AccessLog.Event>()
         accessLogEvents = events
         accessLog = AccessLog(names: names) { events.post($0) }
