@@ -86,4 +86,14 @@ static inline int openssl_add_issuer(SSL_CTX *context, X509 *issuer) {
     // Counted up by this call, and freed with the context.
     return (int)SSL_CTX_add1_chain_cert(context, issuer);
 }
+// HMAC with SHA-256. The names are kept by pointer until the call: as Swift strings they would be
+// gone by then.
+static inline int openssl_set_digest_key(EVP_MAC_CTX *mac, const unsigned char *key, size_t count) {
+    char digest[] = "SHA256";
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_MAC_init(mac, key, count, parameters);
+}
 static inline void openssl_free(void *bytes) { OPENSSL_free(bytes); }

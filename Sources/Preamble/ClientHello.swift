@@ -50,7 +50,8 @@ public enum ClientHello {
         if reader.isAtLimit { return false }
         guard try reader.number(bytes, 2) != nil else { return nil }
         while !reader.isAtLimit {
-            guard let type = try reader.number(bytes, 2), let length = try reader.number(bytes, 2) else {
+            guard let type = try reader.number(bytes, 2), let length = try reader.number(bytes, 2)
+            else {
                 return nil
             }
             guard type == 0 else {
@@ -70,7 +71,8 @@ public enum ClientHello {
         guard listLength + 2 == length else { throw PreambleError("tls-server-name") }
         var left = listLength
         while left > 0 {
-            guard let kind = try reader.number(bytes, 1), let count = try reader.number(bytes, 2) else {
+            guard let kind = try reader.number(bytes, 1), let count = try reader.number(bytes, 2)
+            else {
                 return nil
             }
             left -= 3 + count
