@@ -177,7 +177,8 @@ private let lengths: [Vector] = [
         posted("content-length: 0\r\n", "")),
     Vector("8.1.1", "no content, no length", post(), posted("", "")),
     Vector(
-        "8.1.1", "less than its length", post(("content-length", "3")), content: ["ab"], .closed(1)),
+        "8.1.1", "less than its length", post(("content-length", "3")), content: ["ab"],
+        .closed(1)),
     Vector(
         "8.1.1", "more than its length", post(("content-length", "3")), content: ["abcd"],
         .closed(1)),

@@ -15,7 +15,8 @@ private let statuses: [Vector] = [
         "8.3.2", "200", ok(("x", "y")), content: ["a"],
         answered("x: y\r\ntransfer-encoding: chunked\r\n", "a")),
     Vector(
-        "8.3.2", "599", [(":status", "599")], .passed("HTTP/1.1 599 \r\ncontent-length: 0\r\n\r\n")),
+        "8.3.2", "599", [(":status", "599")],
+        .passed("HTTP/1.1 599 \r\ncontent-length: 0\r\n\r\n")),
     Vector("8.3.2", "missing", [("x", "y")], .closed(1)),
     Vector("8.3.2", "empty", [(":status", "")], .closed(1)),
     Vector("8.3.2", "two digits", [(":status", "20")], .closed(1)),
