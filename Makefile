@@ -51,12 +51,14 @@ fuzz: ## libFuzzer on the head parser and the chunked decoder
 	@$(INSTALL) build
 	@Tests/FuzzTests/fuzz.sh
 
-soak: ## the load scenarios with ten times the load: 10,000 slow clients, longer runs
+SOAKED = UnderLoad|UnderAbuse|GRPCTests/changes|SecureTests/rotation
+
+soak: ## ten times the load, 10,000 slow clients, abuse of HTTP/2, 100 rotations, gRPC for longer
 	@$(INSTALL) build test
 	$(SWIFT) build -c release $(FLAGS)
 	$(SWIFT) build --build-tests $(FLAGS)
 	STAITHE_SOAK=1 STAITHE_BINARY="$(CURDIR)/.build/release/staithe" \
-	    $(SWIFT) test --skip-build --disable-xctest --filter IntegrationTests.UnderLoad $(FLAGS)
+	    $(SWIFT) test --skip-build --disable-xctest --filter 'IntegrationTests.($(SOAKED))' $(FLAGS)
 
 bench: build ## CPU per request beside nginx, HAProxy and Envoy; BENCH="--rounds 3 --scenario close"
 	@$(INSTALL) bench

@@ -104,14 +104,15 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
         tests("MemoryTests", of: ["Memory"]),
         .target(
-            name: "FuzzProperties", dependencies: ["HTTP1", "HTTP", "Memory"],
+            name: "FuzzProperties",
+            dependencies: ["HTTP2", "HTTP1", "Preamble", "HTTP", "Linux", "Memory", "Timing"],
             path: "Tests/FuzzTests/Properties", swiftSettings: house),
         .testTarget(
             name: "FuzzTests", dependencies: ["FuzzProperties"],
             path: "Tests/FuzzTests/Replay", swiftSettings: house),
         tests("HTTPTests", of: ["HTTP", "Memory"]),
         tests("HTTP1Tests", of: ["HTTP1", "HTTP", "Memory"]),
-        tests("HTTP2Tests", of: ["HTTP2", "HTTP", "Memory", "Timing"]),
+        tests("HTTP2Tests", of: ["FuzzProperties", "HTTP2", "HTTP", "Memory", "Timing"]),
         tests("PreambleTests", of: ["Preamble", "Linux", "Memory"]),
         tests("TLSTests", of: ["TLS", "Memory", "TestSupport"]),
         tests("BalancingTests", of: ["Balancing", "Timing"]),

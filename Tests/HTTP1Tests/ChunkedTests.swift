@@ -146,7 +146,7 @@ struct ChunkedVector: Sendable, CustomTestStringConvertible {
             "RFC 9112 §5", "content behind the last chunk", "0\r\nhello\r\n\r\n",
             .refused(.trailer(.missingColon))),
         .init(
-            "RFC 9112 §7.1.2", "a trailer line that is too long", "0\r\nA: " + long,
+            "RFC 9112 §7.1.2", "a trailer line that is too long", "0\r\nA: " + long + long,
             .refused(.trailersTooLarge)),
         .init(
             "RFC 9112 §7.1.2", "too many trailers",

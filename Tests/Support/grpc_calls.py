@@ -149,7 +149,8 @@ def large_trailers(methods):
             raise AssertionError("did not fail")
         except grpc.RpcError as error:
             expect(error.code() == grpc.StatusCode.FAILED_PRECONDITION, count, error)
-            expect(own(error.trailing_metadata()) == {"x-why": "w" * count}, error.trailing_metadata())
+            trailers = own(error.trailing_metadata())
+            expect(trailers == {"x-why": "w" * count}, trailers)
 
 
 def large_trailers_behind_content(methods):
