@@ -71,7 +71,7 @@ let package = Package(
 
         // Floor 4: plans.
         room("Routing", uses: ["Configuration", "HTTP", "Memory"]),
-        room("Discovery", uses: ["Configuration"]),
+        room("Discovery", uses: ["Configuration", "HTTP1", "HTTP", "Memory", "Timing"]),
 
         // Floor 5: the fast side.
         room(

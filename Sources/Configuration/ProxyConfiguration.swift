@@ -8,6 +8,8 @@ public struct ProxyConfiguration: Equatable, Sendable {
     /// Sorted by precedence: the first that matches wins.
     public var routes: [RouteConfiguration] = []
     public var services: [ServiceConfiguration] = []
+    /// An engine whose labels make more services and routes; `nil` without `discover`.
+    public var catalogue: DockerDiscovery?
     public var process = ProcessConfiguration()
     public var log = LogConfiguration()
     public var accessLog = AccessLogConfiguration()

@@ -21,7 +21,7 @@ struct Shape: Sendable {
         case route, redirect, respond, headerChanges, headerNames
         case defaults, service, server, balance, health, outliers, retries, timeouts, limits
         case connections, process, log, accessLog, admin, tls, certificate, serverTLS
-        case discover, docker
+        case discover, docker, catalogue, catalogueDocker, labels, labelTLS
     }
 
     let name: Name
@@ -62,6 +62,10 @@ struct Shape: Sendable {
         case .serverTLS: serverTLS
         case .discover: discover
         case .docker: docker
+        case .catalogue: catalogue
+        case .catalogueDocker: catalogueDocker
+        case .labels: labels
+        case .labelTLS: labelTLS
         }
     }
 
@@ -85,7 +89,8 @@ struct Shape: Sendable {
         [
             yes("version"), yes("listen"), yes("servers", .server), yes("health", .health),
             yes("balance", .balance), yes("listeners", .listener), yes("routes", .route),
-            yes("defaults", .defaults), yes("services", .service), yes("process", .process),
+            yes("defaults", .defaults), yes("services", .service),
+            yes("discover", .catalogue), yes("process", .process),
             yes("log", .log), yes("access_log", .accessLog), yes("admin", .admin),
             no("metrics", but: "off"), no("tracing", but: "off"), no("state", but: "off"),
         ])
@@ -214,6 +219,29 @@ struct Shape: Sendable {
             yes("socket"), yes("label"), yes("port"), yes("network"), yes("version_from"),
             yes("allow_addresses"), yes("inspect"), yes("ca"), yes("cert"), yes("key"),
         ])
+    private static let catalogue = Shape(
+        .catalogue, in: .root, [yes("docker", .catalogueDocker)])
+    private static let catalogueDocker = Shape(
+        .catalogueDocker, in: .catalogue,
+        [
+            yes("socket"), yes("labels"), yes("network"), yes("version_from"),
+            yes("allow_addresses"), yes("inspect"), yes("ca"), yes("cert"), yes("key"),
+        ])
+    /// What labels of a container may say, behind their prefix.
+    private static let labels = Shape(
+        .labels, in: nil,
+        [
+            yes("enable"), yes("service"), yes("port"), yes("scheme"), yes("network"),
+            yes("address"), yes("weight"), yes("backup"), yes("version"), yes("docker_health"),
+            yes("stop_signal"), yes("host"), yes("path"), yes("strip_prefix"), yes("drain"),
+            yes("slow_start"), yes("balance", .balance), yes("health", .health),
+            yes("outliers", .outliers), yes("when_all_down"), yes("retries", .retries),
+            yes("timeouts", .timeouts), yes("limits", .limits),
+            yes("connections", .connections), yes("protocol"), yes("tls", .labelTLS),
+            no("rule"), no("priority"), no("listener"), no("sticky"), no("canary"),
+        ])
+    private static let labelTLS = Shape(
+        .labelTLS, in: .labels, [yes("verify"), yes("server_name")])
     private static let certificate = Shape(.certificate, in: .tls, [yes("cert"), yes("key")])
     private static let serverTLS = Shape(
         .serverTLS, in: .service,

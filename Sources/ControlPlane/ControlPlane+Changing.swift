@@ -96,6 +96,7 @@ extension ControlPlane {
         for server in leaving { leave(server) }
         if !isStart {
             renewCertificateWatchers()
+            renewCatalogue()
             renewDrivers()
         }
         receipt.generation = generation
@@ -232,7 +233,8 @@ extension ControlPlane {
                 return nil
             }
             let server = ServerEntry(
-                member, service: service, cell: cell, address: address, isInitial: isStart,
+                member, service: service, cell: cell, address: address,
+                isInitial: isStart || member.source.isOperators == false && !isServing,
                 now: loop.now)
             server.operatorState = operatorState(of: server, change.live)
             receipt.added.append("\(service.name)/\(server.id)")

@@ -22,7 +22,10 @@ extension ControlPlane {
         desk: SourceDesk
     ) -> any SourceDriver {
         switch source {
-        case .docker(let docker): DockerDriver(docker, service: service.name, desk)
+        case .docker(let docker):
+            DockerDriver(docker, service: service.name, engines, desk) { [unowned self] in
+                services.first { $0.name == service.name }?.configuration ?? service
+            }
         }
     }
 
@@ -58,6 +61,8 @@ extension ControlPlane {
     func stopDrivers() {
         for running in drivers.values { running.driver.stop() }
         drivers = [:]
+        catalogue?.stop()
+        catalogue = nil
     }
 
     func tellDriver(of server: ServerEntry, hasPassed: Bool) {

@@ -1,5 +1,6 @@
 import Configuration
 import DataPlane
+import Discovery
 import Linux
 import Logging
 import Memory
@@ -224,6 +225,7 @@ extension ControlPlane {
         try accessLog.start()
         watchFile()
         watchCertificates()
+        renewCatalogue()
         renewDrivers()
         loop.every(.seconds(1)) { [unowned self] in sample() }
         loop.every(.milliseconds(250)) { [unowned self] in
@@ -239,10 +241,35 @@ extension ControlPlane {
         awaitedFirstChecks = Set(
             servers.filter { $0.service.configuration.health.isEnabled && !$0.isUp }
                 .map { ObjectIdentifier($0) })
-        let patience = services.map(\.configuration.health.timeout).max() ?? .zero
-        loop.after(min(patience, .seconds(1))) { [unowned self] in serve(opened) }
-        whenFirstChecksEnd = { [unowned self] in serve(opened) }
-        if awaitedFirstChecks.isEmpty { serve(opened) }
+        closedDoors = opened
+        serveWhenReady(until: loop.now + patience)
+    }
+
+    /// Requests wait for the first checks at most this long, and for sources that have to be
+    /// asked first.
+    private var patience: Interval {
+        if !drivers.isEmpty || catalogue != nil { return .seconds(5) }
+        return min(services.map(\.configuration.health.timeout).max() ?? .zero, .seconds(1))
+    }
+
+    private static let glanceAtDoors = Interval.milliseconds(5)
+
+    private func serveWhenReady(until deadline: LoopInstant) {
+        guard !isServing, !isStopping else { return }
+        let isReady = awaitedFirstChecks.isEmpty && !awaitsSources
+        if isReady || loop.now >= deadline { return serve() }
+        loop.after(Self.glanceAtDoors) { [unowned self] in serveWhenReady(until: deadline) }
+    }
+
+    /// Whether a source has not said yet which servers there are, or that it does not know.
+    private var awaitsSources: Bool {
+        if catalogue?.standing.condition == .connecting || isMembershipDue || isChanging {
+            return true
+        }
+        guard heardServices.isEmpty, effective(base) == file else { return true }
+        return sets.values.contains { set in
+            set.standings.contains { $0.standing.condition == .connecting }
+        }
     }
 
     private func startLoops(_ snapshot: Snapshot, connectionCapacity: Int) throws(Errno) {
@@ -272,11 +299,11 @@ extension ControlPlane {
     }
 
     /// Opens the doors.
-    private func serve(_ opened: [OpenedListener]) {
-        guard !isServing else { return }
+    private func serve() {
         isServing = true
-        whenFirstChecksEnd = nil
-        hand(opened)
+        awaitedFirstChecks = []
+        hand(closedDoors)
+        closedDoors = []
         announce()
         options.whenServing?(adminSocketPath)
     }

@@ -24,8 +24,8 @@ struct Staithe: ParsableCommand {
             """,
         version: "staithe \(version)",
         subcommands: [
-            Run.self, Check.self, Reload.self, Status.self, Add.self, Drain.self, Remove.self,
-            Set.self, Health.self, Demo.self, Short.self,
+            Run.self, Check.self, Reload.self, Status.self, Wait.self, Add.self, Drain.self,
+            Remove.self, Set.self, Health.self, Demo.self, Short.self,
         ],
         defaultSubcommand: Short.self)
 
