@@ -275,7 +275,6 @@ extension ControlPlane {
     private func startLoops(_ snapshot: Snapshot, connectionCapacity: Int) throws(Errno) {
         // Our name in Via is unlike that of any other staithe, so that a loop is one of ours.
         let pseudonym = "staithe-" + String(UInt32.random(in: .min ... .max), radix: 16)
-        let serviceCells = ServiceCells(zeroed: serviceCapacity)
         let clientCounts = ClientCounts()
         for index in 0..<loopCount {
             let parameters = WorkerParameters(
