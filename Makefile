@@ -47,7 +47,7 @@ test-tsan: ## the tests with the thread sanitizer
 	env -u STAITHE_BINARY \
 	    $(SWIFT) test --sanitize=thread --scratch-path .build/tsan --disable-xctest $(FLAGS)
 
-fuzz: ## libFuzzer on the head parser and the chunked decoder
+fuzz: ## libFuzzer on heads, chunked content, both sides of HTTP/2 and the PROXY header
 	@$(INSTALL) build
 	@Tests/FuzzTests/fuzz.sh
 

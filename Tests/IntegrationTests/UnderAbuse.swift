@@ -102,13 +102,13 @@ struct UnderAbuse {
         load.waitForRequests(300)
         // What is usual, then what is under abuse.
         let first = load.result.durations.count
-        load.waitForRequests(load.result.requestCount + 3000)
+        load.waitForRequests(load.result.requestCount + 2000)
         let usual = load.result.durations[first...]
         let before = proxy.process.residentBytes
         let abusers = Abusers(attack, port: proxy.port, count: 4, pauseMilliseconds: 100)
         Thread.sleep(milliseconds: 500)
         let second = load.result.durations.count
-        load.waitForRequests(load.result.requestCount + 3000)
+        load.waitForRequests(load.result.requestCount + 2000)
         let result = load.result
         let abused = result.durations[second...]
         abusers.isStopped.withLock { $0 = true }
