@@ -331,6 +331,8 @@ public struct ServiceConfiguration: Equatable, Sendable {
     public enum WhenAllDown: String, Sendable, CaseIterable {
         case fail
         case tryAll = "try"
+        /// Requests wait in the queue for a server, up to `timeouts.queue`.
+        case hold
     }
 
     public struct Retries: Equatable, Sendable {

@@ -89,6 +89,14 @@ final class CatalogueKeeper: EngineListener {
 
     // MARK: - The catalogue
 
+    /// Containers are replaced one after the other, also where there is only one: requests wait
+    /// for the next.
+    private static var template: ServiceConfiguration {
+        var service = ServiceConfiguration(name: "")
+        service.whenAllDown = .hold
+        return service
+    }
+
     private func read(_ id: String, _ engine: DockerEngine) {
         guard let container = engine.machine.containers[id] else { return }
         let facts = container.facts
@@ -100,7 +108,7 @@ final class CatalogueKeeper: EngineListener {
         guard container.isDescribed, listings[id]?.generation != container.generation else {
             return
         }
-        let reading = reader.read(facts, over: ServiceConfiguration(name: ""))
+        let reading = reader.read(facts, over: Self.template)
         guard reader.isMeant(facts, reading.labels) else { return }
         listings[id] = ServiceCatalogue.Listing(
             title: facts.title, service: ContainerReader.serviceName(facts, reading.labels),

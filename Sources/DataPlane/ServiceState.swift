@@ -162,6 +162,14 @@ struct ServiceState: ~Copyable {
     var balancer: Balancer
     var outliers: OutlierLimits?
     var triesAllWhenDown: Bool
+    /// `when_all_down: hold`.
+    var holdsWhenDown: Bool
+    /// Nobody could be picked, and those who wait have not all gone on since.
+    var isHolding = false
+    /// When nobody could be picked last; who has waited since then may try everybody again.
+    var emptyAt = LoopInstant.zero
+    /// How many go on the next time.
+    var releaseCount = 1
     var connections: ServiceConfiguration.Connections
     var sendsServerAuthority = false
     var tls: ClientTLS?
@@ -194,6 +202,7 @@ struct ServiceState: ~Copyable {
             random: &random)
         outliers = Self.outliers(configuration.outliers)
         triesAllWhenDown = configuration.whenAllDown == .tryAll
+        holdsWhenDown = configuration.whenAllDown == .hold
         connections = configuration.connections
         sendsServerAuthority = configuration.host == .server
         tls = service.tls
@@ -241,6 +250,7 @@ struct ServiceState: ~Copyable {
             oldIndex: { places[UInt32(members[$0].cell)] }, random: &random)
         outliers = Self.outliers(configuration.outliers)
         triesAllWhenDown = configuration.whenAllDown == .tryAll
+        holdsWhenDown = configuration.whenAllDown == .hold
         connections = configuration.connections
         sendsServerAuthority = configuration.host == .server
         tls = service.tls

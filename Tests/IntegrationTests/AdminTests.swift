@@ -163,7 +163,7 @@ struct AdminTests {
             + "tls: { certificates: [\(certificate.entry)] } }"
         let proxy = try ProxyProcess(plan)
         for path in ["/", "/", "/bad"] { _ = try proxy.ask(get(path)) }
-        let page = try proxy.admin("GET", "/metrics")
+        let page = try proxy.admin("/metrics")
         #expect(page.status == 200)
         #expect(page["Content-Type"]?.hasPrefix("text/plain; version=0.0.4") == true)
         let lines = Set(page.text.split(separator: "\n").map(String.init))

@@ -186,8 +186,9 @@ public struct EngineMachine {
         for key in ["name", "image", "exitCode", "execDuration", "signal"] {
             facts.labels[key] = nil
         }
-        guard isWanted(facts.labels) else { return }
         add(facts, startedAt: event.time, isDescribed: false)
+        // What nobody wants is not asked about, but may be close to being wanted.
+        guard isWanted(facts.labels) else { return actions.append(.changed(event.id)) }
         undescribed.insert(event.id)
         actions.append(.describe(event.id))
     }
