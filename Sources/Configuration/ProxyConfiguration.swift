@@ -355,11 +355,15 @@ public struct ServiceConfiguration: Equatable, Sendable {
     public struct Sources: Equatable, Sendable {
         public enum Source: Equatable, Sendable {
             case docker(DockerDiscovery)
+            case dns(DNSDiscovery)
+            case etcd(EtcdDiscovery)
 
             /// How it is called in status and logs; unique within a service.
             public var name: String {
                 switch self {
                 case .docker: "docker"
+                case .dns: "dns"
+                case .etcd: "etcd"
                 }
             }
         }

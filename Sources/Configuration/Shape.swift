@@ -21,7 +21,7 @@ struct Shape: Sendable {
         case route, redirect, respond, headerChanges, headerNames
         case defaults, service, server, balance, health, outliers, retries, timeouts, limits
         case connections, process, log, accessLog, admin, tls, certificate, serverTLS
-        case discover, docker
+        case discover, docker, dns, etcd
     }
 
     let name: Name
@@ -62,6 +62,8 @@ struct Shape: Sendable {
         case .serverTLS: serverTLS
         case .discover: discover
         case .docker: docker
+        case .dns: dns
+        case .etcd: etcd
         }
     }
 
@@ -205,14 +207,23 @@ struct Shape: Sendable {
     private static let discover = Shape(
         .discover, in: .service,
         [
-            yes("docker", .docker), yes("when_lost"), yes("min_servers"), no("dns"), no("etcd"),
-            no("file"), no("kubernetes"),
+            yes("docker", .docker), yes("when_lost"), yes("min_servers"), yes("dns", .dns),
+            yes("etcd", .etcd), no("file"), no("kubernetes"),
         ])
     private static let docker = Shape(
         .docker, in: .discover,
         [
             yes("socket"), yes("label"), yes("port"), yes("network"), yes("version_from"),
             yes("allow_addresses"), yes("inspect"), yes("ca"), yes("cert"), yes("key"),
+        ])
+    private static let dns = Shape(
+        .dns, in: .discover,
+        [yes("name"), yes("port"), yes("type"), yes("refresh"), yes("nameservers")])
+    private static let etcd = Shape(
+        .etcd, in: .discover,
+        [
+            yes("endpoints"), yes("prefix"), yes("user"), yes("password"), yes("tls", .serverTLS),
+            yes("snapshot"),
         ])
     private static let certificate = Shape(.certificate, in: .tls, [yes("cert"), yes("key")])
     private static let serverTLS = Shape(

@@ -23,6 +23,8 @@ extension ControlPlane {
     ) -> any SourceDriver {
         switch source {
         case .docker(let docker): DockerDriver(docker, service: service.name, desk)
+        case .dns(let dns): DNSDriver(dns, desk, nameService)
+        case .etcd(let etcd): EtcdDriver(etcd, service: service.name, desk, nameService)
         }
     }
 
