@@ -76,6 +76,11 @@ public struct ListenerConfiguration: Equatable, Sendable {
         public struct Certificate: Equatable, Hashable, Sendable {
             public var certificate: String
             public var key: String
+
+            public init(certificate: String, key: String) {
+                self.certificate = certificate
+                self.key = key
+            }
         }
 
         /// The first is used when no name fits.

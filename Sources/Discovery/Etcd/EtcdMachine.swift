@@ -49,7 +49,7 @@ public struct EtcdMachine {
         case unreachable(String)
         case refused(EtcdAnswer.Refusal)
 
-        var sentence: String {
+        public var sentence: String {
             switch self {
             case .unreachable(let sentence): sentence
             case .refused(let refusal):
