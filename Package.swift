@@ -71,7 +71,9 @@ let package = Package(
 
         // Floor 4: plans.
         room("Routing", uses: ["Configuration", "HTTP", "Memory"]),
-        room("Discovery", uses: ["Configuration", "HTTP1", "HTTP", "Memory", "Timing"]),
+        room(
+            "Discovery",
+            uses: ["Configuration", "Resolving", "HTTP1", "HTTP", "Linux", "Memory", "Timing"]),
 
         // Floor 5: the fast side.
         room(
@@ -124,7 +126,9 @@ let package = Package(
         tests("LinuxTests", of: ["Linux", "Timing"]),
         tests("ReactorTests", of: ["Reactor", "Linux", "Timing"]),
         tests("ResolvingTests", of: ["Resolving", "Linux", "Timing", "TestSupport"]),
-        tests("DiscoveryTests", of: ["Discovery", "Configuration"]),
+        tests(
+            "DiscoveryTests",
+            of: ["Discovery", "Configuration", "Resolving", "Linux", "Timing"]),
         tests("ControlPlaneTests", of: ["ControlPlane", "Configuration", "Telemetry", "Timing"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),

@@ -41,6 +41,7 @@ extension ConfigurationReader {
                 help: "add 'servers: [3001, 3002]', or 'discover:' for servers that are found")
         }
         checkSecurity(of: &service, serverPlaces, at: named)
+        service.discover?.inherit(version: version, isSecure: service.tls != nil)
         checkSpoken(by: service, at: named)
         checkOrder(of: service, at: named.path)
         configuration.services.append(service)

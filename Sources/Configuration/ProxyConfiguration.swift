@@ -97,6 +97,11 @@ public struct ListenerConfiguration: Equatable, Sendable {
         public struct Certificate: Equatable, Hashable, Sendable {
             public var certificate: String
             public var key: String
+
+            public init(certificate: String, key: String) {
+                self.certificate = certificate
+                self.key = key
+            }
         }
 
         /// The first is used when no name fits.
@@ -392,11 +397,15 @@ public struct ServiceConfiguration: Equatable, Sendable {
     public struct Sources: Equatable, Sendable {
         public enum Source: Equatable, Sendable {
             case docker(DockerDiscovery)
+            case dns(DNSDiscovery)
+            case etcd(EtcdDiscovery)
 
             /// How it is called in status and logs; unique within a service.
             public var name: String {
                 switch self {
                 case .docker: "docker"
+                case .dns: "dns"
+                case .etcd: "etcd"
                 }
             }
         }

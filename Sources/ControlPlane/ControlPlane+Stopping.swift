@@ -9,11 +9,12 @@ extension ControlPlane {
         switch signal {
         case .hangUp:
             reload(cause: "SIGHUP") { _ in }
-        case .interrupt, .terminate:
+        case .interrupt, .terminate, .quit:
             stop()
         case .reopen:
             accessLog.reopen()
             log.info("SIGUSR1: log files are opened again")
+        case .second: break
         case .childEnded:
             Children.reap()
         }

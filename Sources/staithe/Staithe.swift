@@ -36,6 +36,7 @@ struct Staithe: ParsableCommand {
             Set.self,
             Health.self,
             Demo.self,
+            Announce.self,
             Short.self,
         ],
         defaultSubcommand: Short.self)
