@@ -109,15 +109,15 @@ struct UnderAbuse {
         let before = proxy.process.residentBytes
         func quantiles() -> (Double, Double) {
             let first = load.result.durations.count
-            load.waitForRequests(load.result.requestCount + 900)
+            load.waitForRequests(load.result.requestCount + 600)
             let durations = load.result.durations[first...]
             return (quantile(durations, 0.5), quantile(durations, 0.99))
         }
-        // In turns, because the machine has moods: the middle of five is what counts.
+        // In turns, because the machine has moods: the middle of three is what counts.
         var usual: [(Double, Double)] = []
         var abused: [(Double, Double)] = []
         var (rounds, ended) = (0, 0)
-        for _ in 0..<5 {
+        for _ in 0..<3 {
             usual.append(quantiles())
             let abusers = Abusers(attack, port: proxy.port)
             abused.append(quantiles())
