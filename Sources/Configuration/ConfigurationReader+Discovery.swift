@@ -7,6 +7,8 @@ extension ConfigurationReader {
         eachField(of: field.value, as: .named(.discover), at: field.path) { field in
             switch field.key {
             case "docker": read.list.append(.docker(readDocker(field)))
+            case "dns": if let dns = readDNS(field) { read.list.append(.dns(dns)) }
+            case "etcd": if let etcd = readEtcd(field) { read.list.append(.etcd(etcd)) }
             case "when_lost":
                 self.read(field, into: &read.whenLost) {
                     Value.word($0, of: ServiceConfiguration.Sources.WhenLost.self)
@@ -16,7 +18,14 @@ extension ConfigurationReader {
             default: break
             }
         }
-        if read.list.isEmpty, case .map = field.value.content {
+        // One that could not be read has been told.
+        let isSilent: Bool
+        if case .map(let entries) = field.value.content {
+            isSilent = !entries.contains { ["docker", "dns", "etcd"].contains($0.key) }
+        } else {
+            isSilent = false
+        }
+        if isSilent {
             missingKey(
                 "docker", in: field.value, path: field.path, at: field.keyPlace,
                 help: "name a source, such as 'docker: {}'")

@@ -133,7 +133,7 @@ extension ConfigurationReader {
         for tunnel in tunnels { checkService(tunnel.name, at: tunnel.place, path: tunnel.path) }
         let needsRoutes =
             configuration.listeners.isEmpty
-            || configuration.listeners.contains { $0.tunnelService == nil }
+            || configuration.listeners.contains { !$0.isTunnel }
         if let field = fields["routes"] {
             readRoutes(field)
             arrangeRoutes()

@@ -21,7 +21,7 @@ struct Shape: Sendable {
         case route, redirect, respond, headerChanges, headerNames
         case defaults, service, server, balance, health, outliers, retries, timeouts, limits
         case connections, process, log, accessLog, admin, tls, certificate, serverTLS
-        case discover, docker, catalogue, catalogueDocker, labels, labelTLS
+        case discover, docker, dns, etcd, catalogue, catalogueDocker, labels, labelTLS
     }
 
     let name: Name
@@ -66,6 +66,8 @@ struct Shape: Sendable {
         case .catalogueDocker: catalogueDocker
         case .labels: labels
         case .labelTLS: labelTLS
+        case .dns: dns
+        case .etcd: etcd
         }
     }
 
@@ -97,8 +99,8 @@ struct Shape: Sendable {
     private static let listener = Shape(
         .listener, in: .root,
         [
-            yes("address"), yes("redirect"), yes("protocols"), yes("service"),
-            yes("proxy_protocol"),
+            yes("address"), yes("socket_mode"), yes("redirect"), yes("protocols"), yes("service"),
+            yes("routes"), yes("proxy_protocol"),
             yes("trusted_proxies"), yes("tls", .tls), yes("timeouts", .listenerTimeouts),
             yes("limits", .listenerLimits), yes("headers", .listenerHeaders),
         ])
@@ -162,7 +164,7 @@ struct Shape: Sendable {
         [
             yes("path"), yes("interval"), yes("timeout"), yes("up_after"), yes("down_after"),
             yes("before_traffic"), yes("status"), yes("body"), yes("host"), yes("port"),
-            no("method", but: "GET"), no("grpc", but: "off"), no("weight_header", but: "off"),
+            yes("grpc"), no("method", but: "GET"), no("weight_header", but: "off"),
         ])
     private static let outliers = Shape(
         .outliers, in: .service, [yes("errors"), yes("eject"), yes("max_ejected")])
@@ -210,8 +212,8 @@ struct Shape: Sendable {
     private static let discover = Shape(
         .discover, in: .service,
         [
-            yes("docker", .docker), yes("when_lost"), yes("min_servers"), no("dns"), no("etcd"),
-            no("file"), no("kubernetes"),
+            yes("docker", .docker), yes("when_lost"), yes("min_servers"), yes("dns", .dns),
+            yes("etcd", .etcd), no("file"), no("kubernetes"),
         ])
     private static let docker = Shape(
         .docker, in: .discover,
@@ -243,6 +245,15 @@ struct Shape: Sendable {
         ])
     private static let labelTLS = Shape(
         .labelTLS, in: .labels, [yes("verify"), yes("server_name")])
+    private static let dns = Shape(
+        .dns, in: .discover,
+        [yes("name"), yes("port"), yes("type"), yes("refresh"), yes("nameservers")])
+    private static let etcd = Shape(
+        .etcd, in: .discover,
+        [
+            yes("endpoints"), yes("prefix"), yes("user"), yes("password"), yes("tls", .serverTLS),
+            yes("snapshot"),
+        ])
     private static let certificate = Shape(.certificate, in: .tls, [yes("cert"), yes("key")])
     private static let serverTLS = Shape(
         .serverTLS, in: .service,

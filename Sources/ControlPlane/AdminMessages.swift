@@ -227,3 +227,10 @@ public struct CheckAnswer: Codable, Equatable, Sendable {
     public var valid: Bool
     public var diagnostics: [DiagnosticAnswer]
 }
+
+/// `GET /healthz` and `GET /readyz`: 200 when it is so, else 503.
+public struct HealthAnswer: Codable, Equatable, Sendable {
+    public var ok: Bool
+    /// Why, or why not.
+    public var sentence: String
+}

@@ -24,7 +24,7 @@ extension ControlPlane {
         let places = listeners.map { listener in
             let isSecure = listener.configuration.tls != nil
             let scheme =
-                listener.configuration.tunnelService == nil
+                !listener.configuration.isTunnel
                 ? (isSecure ? "https" : "http") : (isSecure ? "tls" : "tcp")
             return "\(scheme)://\(listener.address)"
         }.joined(separator: ", ")

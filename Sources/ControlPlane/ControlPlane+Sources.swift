@@ -26,6 +26,8 @@ extension ControlPlane {
             DockerDriver(docker, service: service.name, engines, desk) { [unowned self] in
                 services.first { $0.name == service.name }?.configuration ?? service
             }
+        case .dns(let dns): DNSDriver(dns, desk, nameService)
+        case .etcd(let etcd): EtcdDriver(etcd, service: service.name, desk, nameService)
         }
     }
 

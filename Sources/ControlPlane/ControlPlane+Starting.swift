@@ -154,7 +154,6 @@ extension ControlPlane {
     }
 
     private func open(_ listener: ListenerConfiguration) throws(StartFailure) -> OpenedListener {
-        let address = listener.address.socketAddress
         var opened = OpenedListener(address: listener.address, sockets: [])
         do throws(Errno) {
             // SO_REUSEPORT lets two programs of one user share a port in silence.
@@ -162,10 +161,22 @@ extension ControlPlane {
             let isReturning = retiredListeners.contains {
                 $0.address == listener.address && !$0.isClosed
             }
-            if !isReturning, try ListeningSocket.isTaken(address) { throw Errno.addressInUse }
-            for _ in 0..<loopCount {
-                opened.sockets.append(
-                    try ListeningSocket.open(address, backlog: Self.backlog).release())
+            if !isReturning, try listener.address.isTaken() { throw Errno.addressInUse }
+            switch listener.address {
+            case .tcp:
+                for _ in 0..<loopCount {
+                    let socket = try ListeningSocket.open(
+                        listener.address.socketAddress, backlog: Self.backlog)
+                    opened.sockets.append(socket.release())
+                }
+            case .unix(let path):
+                listener.address.removeFile()
+                let socket = try UnixSocket.listen(
+                    at: path, mode: listener.socketMode, backlog: Self.backlog)
+                for _ in 1..<loopCount {
+                    opened.sockets.append(try UnixSocket.share(socket).release())
+                }
+                opened.sockets.append(socket.release())
             }
         } catch {
             opened.close()
@@ -176,16 +187,17 @@ extension ControlPlane {
 
     private static func sentence(about listener: ListenerConfiguration, _ error: Errno) -> String {
         let name = "listener '\(listener.name)' cannot listen on \(listener.address)"
-        let port =
-            switch listener.address {
-            case .tcp(_, let port): port
-            }
+        let port = listener.address.port
         switch error {
         case .addressInUse:
-            return "\(name): the port is in use by another program "
-                + "(ss -ltnp 'sport = :\(port)' names it)"
+            return port.map {
+                "\(name): the port is in use by another program "
+                    + "(ss -ltnp 'sport = :\($0)' names it)"
+            } ?? "\(name): another program listens there, or the path is no socket"
         case .permissionDenied, .notPermitted:
-            return "\(name): not allowed; ports below 1024 need root or CAP_NET_BIND_SERVICE"
+            return port != nil
+                ? "\(name): not allowed; ports below 1024 need root or CAP_NET_BIND_SERVICE"
+                : "\(name): not allowed to write in its directory"
         case _ where error.isExhaustion:
             return "\(name): too few descriptors; raise the limit with 'ulimit -n' or LimitNOFILE="
         default:
@@ -263,7 +275,6 @@ extension ControlPlane {
     private func startLoops(_ snapshot: Snapshot, connectionCapacity: Int) throws(Errno) {
         // Our name in Via is unlike that of any other staithe, so that a loop is one of ours.
         let pseudonym = "staithe-" + String(UInt32.random(in: .min ... .max), radix: 16)
-        let serviceCells = ServiceCells(zeroed: serviceCapacity)
         let clientCounts = ClientCounts()
         for index in 0..<loopCount {
             let parameters = WorkerParameters(

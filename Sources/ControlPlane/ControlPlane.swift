@@ -46,6 +46,7 @@ public final class ControlPlane {
     var certificateWatchers: [FileWatcher] = []
     /// The last thing said about certificates that cannot be used.
     var certificateComplaint: String?
+    let nameService: NameService
     let naming: Naming
     var watcher: FileWatcher?
     /// One change at a time: each waits for names to resolve, the others for it.
@@ -94,6 +95,7 @@ public final class ControlPlane {
     // Starting and stopping.
     let startedAt: Int64
     let startInstant: LoopInstant
+    let serviceCells = ServiceCells(zeroed: serviceCapacity)
     var isServing = false
     /// Initial servers whose first check has no verdict yet.
     var awaitedFirstChecks: Set<ObjectIdentifier> = []
@@ -135,7 +137,8 @@ public final class ControlPlane {
         for _ in 0..<workerCount { mailboxes.append(try LoopMailbox()) }
         self.mailboxes = mailboxes
         control = try ControlMailbox()
-        naming = try Naming(loop)
+        nameService = NameService(loop)
+        naming = Naming(nameService)
         engines = DockerEngines(loop: loop, naming: naming)
         let events = try Mailbox<AccessLog.Event>()
         accessLogEvents = events

@@ -364,7 +364,7 @@ extension Worker where Kernel: ~Copyable {
 
     mutating func timeUp(_ client: Client) {
         switch client.value.phase {
-        case .announcing, .handshaking:
+        case .announcing, .naming, .handshaking:
             counters.refusedConnections &+= 1
             close(client, isClean: false)
         case .idle, .lingering:

@@ -112,6 +112,8 @@ extension Worker where Kernel: ~Copyable {
         switch client.value.phase {
         case .announcing:
             readProxyHeader(client)
+        case .naming:
+            readName(client)
         case .handshaking:
             advanceHandshake(client)
         case .idle, .readingHead:

@@ -24,9 +24,20 @@ struct Staithe: ParsableCommand {
             """,
         version: "staithe \(version)",
         subcommands: [
-            Run.self, Check.self, Reload.self, Status.self, Wait.self, Add.self, Drain.self,
+            // A line each, in the order of the help.
+            Run.self,
+            Check.self,
+            Reload.self,
+            Status.self,
+            Wait.self,
+            Add.self,
+            Drain.self,
             Remove.self,
-            Set.self, Demo.self, Short.self,
+            Set.self,
+            Health.self,
+            Demo.self,
+            Announce.self,
+            Short.self,
         ],
         defaultSubcommand: Short.self)
 
