@@ -128,7 +128,9 @@ let package = Package(
         tests("ResolvingTests", of: ["Resolving", "Linux", "Timing", "TestSupport"]),
         .testTarget(
             name: "DiscoveryTests",
-            dependencies: ["Discovery", "Configuration", "Resolving", "Linux", "Timing"],
+            dependencies: [
+                "Discovery", "Balancing", "Configuration", "Resolving", "Linux", "Timing",
+            ],
             exclude: ["Samples"], swiftSettings: house),
         tests("ControlPlaneTests", of: ["ControlPlane", "Configuration", "Telemetry", "Timing"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),

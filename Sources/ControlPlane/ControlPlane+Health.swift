@@ -118,6 +118,8 @@ extension ControlPlane {
             case .becameDown(let reason):
                 server.since = Clock.wall()
                 server.isWarming = false
+                // One that is about to end may well have closed its doors.
+                guard !server.isDraining else { break }
                 say(
                     server, "down: check failed \(server.failureCount) times, last \(reason.word)",
                     isBad: true)

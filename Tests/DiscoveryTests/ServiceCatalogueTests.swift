@@ -1,3 +1,4 @@
+import Balancing
 import Configuration
 import Discovery
 import Testing

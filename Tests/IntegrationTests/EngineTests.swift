@@ -222,6 +222,38 @@ struct EngineTests {
             "\(paths)")
     }
 
+    @Test("An engine is reached over TLS with a client's certificate, and refuses without")
+    func secure() throws {
+        let server = try ScriptedServer(text: "s")
+        let engine = try engine()
+        show([Fake("one", server.port)], at: engine)
+        let authority = try Authority()
+        let ours = try authority.certificate(["client.test"])
+        // Another one of us is the engine's door.
+        let listener = """
+            tls:
+              certificates: [\(try authority.certificate(["127.0.0.1"]).entry)]
+              client_auth: require
+              client_ca: \(authority.file)
+            """
+        var plan = ProxyPlan(listener: listener)
+        plan.servers = ["unix:\(engine.path)"]
+        let door = try ProxyProcess(plan)
+        let credentials = "ca: \(authority.file), cert: \(ours.certificate), key: \(ours.key)"
+        let proxy = try proxy("\"tcp://127.0.0.1:\(door.port)\"", credentials)
+        #expect(proxy.waitUntilServing(1), "\(proxy.log)")
+        #expect(try proxy.ask(get()).text == "s")
+        engine.tell(Fake("one", server.port).event("kill", ",\"signal\":\"15\""))
+        #expect(eventually { proxy.serverStates()["one"] == "draining" }, "\(proxy.log)")
+        let stranger = try Authority("stranger")
+        let theirs = try stranger.certificate(["client.test"])
+        let other = try self.proxy(
+            "\"tcp://127.0.0.1:\(door.port)\"",
+            "ca: \(authority.file), cert: \(theirs.certificate), key: \(theirs.key)")
+        #expect(other.waitForLog("docker is lost"), "\(other.log)")
+        #expect(other.serverStates().isEmpty)
+    }
+
     @Test("A wrong label is named, with its container, and the pool stands")
     func warnings() throws {
         let server = try ScriptedServer(text: "s")

@@ -158,8 +158,11 @@ public struct ContainerReader: Equatable, Sendable {
         )
     }
 
+    /// The container and its start, whoever looks at it: by the moment where the engine tells it,
+    /// else by our own count.
     public static func identity(of container: EngineMachine.Container) -> String {
-        "\(container.facts.id.prefix(12))#\(container.generation)"
+        let start = container.facts.startedAt.map { "@\($0)" } ?? "#\(container.generation)"
+        return "\(container.facts.id.prefix(12))\(start)"
     }
 
     private static func serverName(_ facts: ContainerFacts) -> String {
