@@ -158,7 +158,10 @@ struct Shape: Sendable {
         ])
     private static let balance = Shape(
         .balance, in: .service,
-        [yes("strategy"), yes("choices"), yes("slow_start"), no("key"), no("bounded_load")])
+        [
+            yes("strategy"), yes("key"), yes("choices"), yes("bounded_load"), yes("load_header"),
+            yes("slow_start"), yes("panic_threshold"), yes("shadow"),
+        ])
     private static let health = Shape(
         .health, in: .service,
         [

@@ -37,6 +37,8 @@ struct Staithe: ParsableCommand {
             Health.self,
             Demo.self,
             Announce.self,
+            Bench.self,
+            Explain.self,
             Short.self,
         ],
         defaultSubcommand: Short.self)
