@@ -188,9 +188,10 @@ public final class Announcer {
 
     private func lease(
         _ path: String, _ body: String,
-        _ success: @escaping (
-            inout AnnouncementMachine, EtcdAnswer.Grant, LoopInstant
-        ) -> [AnnouncementMachine.Action]
+        _ success:
+            @escaping (
+                inout AnnouncementMachine, EtcdAnswer.Grant, LoopInstant
+            ) -> [AnnouncementMachine.Action]
     ) {
         client.call(
             path, body,
