@@ -14,7 +14,8 @@ STATIC_BYTES = 20000000
 IMAGE_ROOT = .build/image/root
 IMAGE = .build/image/staithe.tar
 
-.PHONY: build demo test test-asan test-tsan fuzz soak bench static image image-root image-tar
+.PHONY: build demo demo-https test test-asan test-tsan fuzz soak bench
+.PHONY: static image image-root image-tar
 .PHONY: format lint clean help
 
 build: ## the release build: .build/release/staithe
@@ -23,6 +24,9 @@ build: ## the release build: .build/release/staithe
 
 demo: build ## servers, the proxy, and a server added live; Ctrl-C ends everything
 	@.build/release/staithe demo
+
+demo-https: build ## the same over HTTPS and HTTP/2, with a certificate made on the spot
+	@.build/release/staithe demo --https 8443
 
 test: ## every test, against the real executable (as it is released) and real servers
 	@$(INSTALL) build test
@@ -43,16 +47,18 @@ test-tsan: ## the tests with the thread sanitizer
 	env -u STAITHE_BINARY \
 	    $(SWIFT) test --sanitize=thread --scratch-path .build/tsan --disable-xctest $(FLAGS)
 
-fuzz: ## libFuzzer on the head parser and the chunked decoder
+fuzz: ## libFuzzer on heads, chunked content, both sides of HTTP/2 and the PROXY header
 	@$(INSTALL) build
 	@Tests/FuzzTests/fuzz.sh
 
-soak: ## the load scenarios with ten times the load: 10,000 slow clients, longer runs
+SOAKED = UnderLoad|UnderAbuse|GRPCTests/changes|SecureTests/rotation
+
+soak: ## ten times the load, 10,000 slow clients, abuse of HTTP/2, 100 rotations, gRPC for longer
 	@$(INSTALL) build test
 	$(SWIFT) build -c release $(FLAGS)
 	$(SWIFT) build --build-tests $(FLAGS)
 	STAITHE_SOAK=1 STAITHE_BINARY="$(CURDIR)/.build/release/staithe" \
-	    $(SWIFT) test --skip-build --disable-xctest --filter IntegrationTests.UnderLoad $(FLAGS)
+	    $(SWIFT) test --skip-build --disable-xctest --filter 'IntegrationTests.($(SOAKED))' $(FLAGS)
 
 bench: build ## CPU per request beside nginx, HAProxy and Envoy; BENCH="--rounds 3 --scenario close"
 	@$(INSTALL) bench

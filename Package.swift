@@ -56,7 +56,7 @@ let package = Package(
         room("Linux", uses: ["CLinux", "Timing", "Memory"]),
         room("HTTP", uses: ["Memory"]),
         room("YAML", uses: ["CLibYAML"]),
-        room("Balancing", uses: ["Timing"]),
+        room("Balancing", uses: ["Memory", "Timing"]),
         room("Health", uses: ["Timing"]),
         room("Telemetry", uses: ["Timing", "Memory"]),
 
@@ -87,9 +87,9 @@ let package = Package(
         room(
             "ControlPlane",
             uses: [
-                "DataPlane", "Discovery", "Configuration", "HTTP1", "TLS", "Preamble", "Reactor",
-                "Resolving", "HTTP", "Balancing", "Health", "Telemetry", "Linux", "Memory",
-                "Timing",
+                "DataPlane", "Discovery", "Configuration", "HTTP1", "HTTP2", "TLS", "Preamble",
+                "Reactor", "Resolving", "HTTP", "Balancing", "Health", "Telemetry", "Linux",
+                "Memory", "Timing",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -97,7 +97,7 @@ let package = Package(
         .executableTarget(
             name: "staithe",
             dependencies: [
-                "ControlPlane", "Configuration", "Linux", "Memory", "Timing",
+                "ControlPlane", "Configuration", "TLS", "Linux", "Memory", "Timing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),
@@ -106,14 +106,15 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
         tests("MemoryTests", of: ["Memory"]),
         .target(
-            name: "FuzzProperties", dependencies: ["HTTP1", "HTTP", "Memory"],
+            name: "FuzzProperties",
+            dependencies: ["HTTP2", "HTTP1", "Preamble", "HTTP", "Linux", "Memory", "Timing"],
             path: "Tests/FuzzTests/Properties", swiftSettings: house),
         .testTarget(
             name: "FuzzTests", dependencies: ["FuzzProperties"],
             path: "Tests/FuzzTests/Replay", swiftSettings: house),
         tests("HTTPTests", of: ["HTTP", "Memory"]),
         tests("HTTP1Tests", of: ["HTTP1", "HTTP", "Memory"]),
-        tests("HTTP2Tests", of: ["HTTP2", "HTTP", "Memory", "Timing"]),
+        tests("HTTP2Tests", of: ["FuzzProperties", "HTTP2", "HTTP", "Memory", "Timing"]),
         tests("PreambleTests", of: ["Preamble", "Linux", "Memory"]),
         tests("TLSTests", of: ["TLS", "Memory", "TestSupport"]),
         tests("BalancingTests", of: ["Balancing", "Timing"]),

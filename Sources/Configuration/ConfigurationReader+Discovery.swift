@@ -33,12 +33,31 @@ extension ConfigurationReader {
         sources = read
     }
 
+    /// `discover:` of the file as a whole: labels make services and routes.
+    func readCatalogue(_ field: Field) {
+        eachField(of: field.value, as: .named(.catalogue), at: field.path) { field in
+            configuration.catalogue = readDocker(field, as: .catalogueDocker)
+            configuration.catalogue?.choice.isCatalogued = true
+        }
+        if configuration.catalogue == nil, case .map = field.value.content, isComplete {
+            missingKey(
+                "docker", in: field.value, path: field.path, at: field.keyPlace,
+                help: "name a source, such as 'docker: {}'")
+        }
+    }
+
     // MARK: - Docker
 
-    private func readDocker(_ field: Field) -> DockerDiscovery {
+    private func readDocker(_ field: Field, as shape: Shape.Name = .docker) -> DockerDiscovery {
         var docker = DockerDiscovery()
-        readEngine(field, into: &docker.engine) { field in
+        readEngine(field, as: shape, into: &docker.engine) { field in
             switch field.key {
+            case "labels":
+                docker.choice.dialects = items(of: field, allowsOne: true).compactMap {
+                    value($0, example: "traefik") {
+                        Value.word($0, of: DockerDiscovery.Choice.Dialect.self)
+                    }
+                }
             case "label":
                 docker.choice.label =
                     value(field, example: "staithe.service=api", Value.containerLabel)
@@ -61,10 +80,11 @@ extension ConfigurationReader {
 
     /// What every use of an engine may say; the other keys are for `body`.
     private func readEngine(
-        _ field: Field, into engine: inout DockerDiscovery.Engine, _ body: (Field) -> Void
+        _ field: Field, as shape: Shape.Name, into engine: inout DockerDiscovery.Engine,
+        _ body: (Field) -> Void
     ) {
         var credentials: [String: Field] = [:]
-        eachField(of: field.value, as: .named(.docker), at: field.path) { field in
+        eachField(of: field.value, as: .named(shape), at: field.path) { field in
             switch field.key {
             case "socket":
                 engine.endpoint =
@@ -82,6 +102,32 @@ extension ConfigurationReader {
         engine.certificate = credentials["cert"].flatMap { text(of: $0)?.text }
         engine.key = credentials["key"].flatMap { text(of: $0)?.text }
         check(engine, credentials, at: field)
+    }
+
+    /// The words of `staithe 8080 --docker`.
+    func readDockerCommand(listen: Field, endpoint: Field?, dialects: [Field]) {
+        if let address = value(listen, example: "8080", Value.listenAddress) {
+            configuration.listeners = [ListenerConfiguration(name: "main", address: address)]
+            places.listeners = [
+                ConfigurationPlaces.Place(
+                    location: location(listen.value.place), keyPath: listen.path)
+            ]
+        }
+        var docker = DockerDiscovery()
+        docker.choice.isCatalogued = true
+        if let endpoint {
+            docker.engine.endpoint = value(endpoint, Value.engineEndpoint) ?? docker.engine.endpoint
+            if case .tls = docker.engine.endpoint {
+                report(
+                    .conflict, "an engine is reached over the network with certificates only",
+                    at: endpoint.value.place, path: endpoint.path,
+                    help: "write a file with 'discover: { docker: { socket, ca, cert, key } }'")
+            }
+        }
+        docker.choice.dialects = dialects.compactMap {
+            value($0) { Value.word($0, of: DockerDiscovery.Choice.Dialect.self) }
+        }
+        configuration.catalogue = docker
     }
 
     /// An engine that is reached over the network is root on its host: never without

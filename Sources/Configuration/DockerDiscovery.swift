@@ -40,6 +40,10 @@ public struct DockerDiscovery: Equatable, Sendable {
                 self.value = value
             }
         }
+        public enum Dialect: String, Sendable, CaseIterable {
+            case traefik
+            case nginxProxy = "nginx-proxy"
+        }
         public enum VersionSource: String, Sendable, CaseIterable {
             /// The label `staithe.version`, then the tag of the image.
             case automatic = "auto"
@@ -49,6 +53,11 @@ public struct DockerDiscovery: Equatable, Sendable {
 
         /// `nil`: `staithe.service=<name of the service>`.
         public var label: Label?
+        /// Service and containers are made of labels: those with `staithe.enable=true` whose
+        /// labels, or Compose, name the service.
+        public var isCatalogued = false
+        /// Labels of other proxies that count, too.
+        public var dialects: [Dialect] = []
         public var port: UInt16?
         public var network: String?
         public var versionFrom = VersionSource.automatic

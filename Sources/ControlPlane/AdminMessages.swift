@@ -115,6 +115,8 @@ public struct StatusAnswer: Codable, Equatable, Sendable {
     public var stopping: Bool
     public var listeners: [Listener]
     public var services: [ServiceAnswer]
+    /// The engine whose labels make services and routes; `nil` without one.
+    public var catalogue: SourceAnswer?
 }
 
 /// A service, as it stands in `GET /v1/status`.
@@ -132,8 +134,8 @@ public struct ServiceAnswer: Codable, Equatable, Sendable {
     /// Tries that failed, and answers of 500 and above.
     public var failed: Int
     public var servers: [ServerAnswer]
-    /// Where more servers are found, in the order of the file.
-    public var sources: [SourceAnswer]
+    /// Where more servers are found, in the order of the file; `nil` when nowhere.
+    public var sources: [SourceAnswer]?
 }
 
 /// `GET /v1/services/{service}/servers/{id}`

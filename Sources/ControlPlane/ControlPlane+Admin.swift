@@ -53,6 +53,10 @@ extension ControlPlane {
                 return respond(
                     AdminResponse(path == ["readyz"] ? readinessAnswer() : healthAnswer()))
             }
+            if path == ["metrics"] {
+                try request.mustBe(.get)
+                return answerMetrics(respond)
+            }
             guard path.first == "v1" else { throw Self.notFound }
             switch (path.count, path.dropFirst().first) {
             case (2, "status"):

@@ -1,3 +1,4 @@
+import Balancing
 import Configuration
 import DataPlane
 import Discovery
@@ -81,7 +82,13 @@ extension ControlPlane {
         for listener in removedListeners { post(.stopListening(listener: listener.id)) }
         if !removedListeners.isEmpty {
             afterEveryLoop { [unowned self] in
-                for listener in removedListeners { listener.isClosed = true }
+                for listener in removedListeners {
+                    listener.isClosed = true
+                    // Unless it has come back meanwhile.
+                    if !listeners.contains(where: { $0.address == listener.address }) {
+                        listener.address.removeFile()
+                    }
+                }
                 releaseListeners()
             }
         }
@@ -89,6 +96,7 @@ extension ControlPlane {
         for server in leaving { leave(server) }
         if !isStart {
             renewCertificateWatchers()
+            renewCatalogue()
             renewDrivers()
         }
         receipt.generation = generation
@@ -225,7 +233,8 @@ extension ControlPlane {
                 return nil
             }
             let server = ServerEntry(
-                member, service: service, cell: cell, address: address, isInitial: isStart,
+                member, service: service, cell: cell, address: address,
+                isInitial: isStart || member.source.isOperators == false && !isServing,
                 now: loop.now)
             server.operatorState = operatorState(of: server, change.live)
             receipt.added.append("\(service.name)/\(server.id)")
@@ -304,8 +313,10 @@ extension ControlPlane {
                     members: service.servers.map { server in
                         Snapshot.Member(
                             cell: server.cell, address: server.address,
-                            authority: server.configuration.address.description,
-                            isBackup: server.configuration.isBackup,
+                            authority: server.configuration.address.authority,
+                            identity: ServerIdentity(
+                                name: server.id, weight: server.configuration.weight,
+                                isBackup: server.configuration.isBackup),
                             tlsName: service.configuration.tls?.serverName
                                 ?? server.configuration.address.host)
                     },

@@ -17,6 +17,9 @@ extension ControlPlane {
         if server.isUp, !server.isDraining { rise(server) }
         writeFlags(of: server)
         guard isChecked(server) else { return }
+        if !isServing, !server.isUp, !server.isDraining {
+            awaitedFirstChecks.insert(ObjectIdentifier(server))
+        }
         // Not within the commit that brought it.
         server.checkTimer = loop.after(.zero) { [unowned self] in check(server) }
     }
@@ -83,6 +86,7 @@ extension ControlPlane {
     }
 
     func stopChecking(_ server: ServerEntry) {
+        awaitedFirstChecks.remove(ObjectIdentifier(server))
         server.probe?.cancel()
         server.probe = nil
         if let timer = server.checkTimer { loop.cancel(timer) }
@@ -125,9 +129,7 @@ extension ControlPlane {
         }
         judgeSources(of: server.service)
         writeFlags(of: server)
-        if awaitedFirstChecks.remove(ObjectIdentifier(server)) != nil, awaitedFirstChecks.isEmpty {
-            whenFirstChecksEnd?()
-        }
+        awaitedFirstChecks.remove(ObjectIdentifier(server))
     }
 
     /// Without checks, one connection lets a found server in.
@@ -141,6 +143,7 @@ extension ControlPlane {
         server.failureCount = 0
         server.isAdmitted = true
         stopChecking(server)
+        awaitedFirstChecks.remove(ObjectIdentifier(server))
         rise(server)
         say(server, "up: it listens\(Self.sinceStart(server))")
         judgeSources(of: server.service)

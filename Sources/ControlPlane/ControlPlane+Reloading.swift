@@ -52,8 +52,9 @@ extension ControlPlane {
                 log.warning("\(warning.location.link): \(warning.sentence)")
             }
             var live = live
-            let dropped = live.reconcile(with: configuration)
-            prepare(configuration, live) { [unowned self] result in
+            let wanted = effective(configuration)
+            let dropped = live.reconcile(with: wanted)
+            prepare(wanted, live) { [unowned self] result in
                 switch result {
                 case .unresolved(let unresolved):
                     let diagnostics = outcome.unresolved(unresolved)
@@ -70,6 +71,7 @@ extension ControlPlane {
                 case .ready(let change):
                     for sentence in dropped { log.warning("\(sentence)") }
                     fileProblem = nil
+                    base = configuration
                     completion(.applied(commit(change)))
                 }
             }
@@ -120,7 +122,9 @@ extension ControlPlane {
         }
         let credentials: Credentials
         do throws(Credentials.Failure) {
-            credentials = try file == self.file ? self.credentials : Credentials(file, ticketKeys)
+            credentials =
+                try file.asksForSameTLS(as: self.file)
+                ? self.credentials : Credentials(file, ticketKeys)
         } catch {
             return completion(.unusable(error))
         }
@@ -184,6 +188,25 @@ extension ControlPlane {
             log.error(
                 "reload (\(cause)) refused, g\(generation) still runs: \(problem.title)\(report)")
         }
+    }
+}
+
+extension ProxyConfiguration {
+    /// Certificates are read again only for a reason: a file that is wrong at the moment must not
+    /// stand in the way of a container.
+    fileprivate func asksForSameTLS(as other: ProxyConfiguration) -> Bool {
+        guard listeners == other.listeners else { return self == other }
+        func wants(_ configuration: ProxyConfiguration) -> [String: ServiceConfiguration] {
+            var services: [String: ServiceConfiguration] = [:]
+            for service in configuration.services where service.tls != nil {
+                var only = ServiceConfiguration(name: service.name)
+                only.tls = service.tls
+                only.spoken = service.spoken
+                services[service.name] = only
+            }
+            return services
+        }
+        return wants(self) == wants(other)
     }
 }
 

@@ -22,7 +22,10 @@ extension ControlPlane {
         desk: SourceDesk
     ) -> any SourceDriver {
         switch source {
-        case .docker(let docker): DockerDriver(docker, service: service.name, desk)
+        case .docker(let docker):
+            DockerDriver(docker, service: service.name, engines, desk) { [unowned self] in
+                services.first { $0.name == service.name }?.configuration ?? service
+            }
         case .dns(let dns): DNSDriver(dns, desk, nameService)
         case .etcd(let etcd): EtcdDriver(etcd, service: service.name, desk, nameService)
         }
@@ -60,6 +63,8 @@ extension ControlPlane {
     func stopDrivers() {
         for running in drivers.values { running.driver.stop() }
         drivers = [:]
+        catalogue?.stop()
+        catalogue = nil
     }
 
     func tellDriver(of server: ServerEntry, hasPassed: Bool) {

@@ -30,7 +30,11 @@ extension ControlPlane {
             fileProblem: problem, liveChanges: live.count, loops: loopCount,
             connections: answers.reduce(0) { $0 + $1.connections },
             lostLogRecords: accessLog.lostCount, stopping: isStopping,
-            listeners: answers, services: services.map { answer(about: $0) })
+            listeners: answers, services: services.map { answer(about: $0) },
+            catalogue: catalogue.map { keeper in
+                SourceAnswer(
+                    "docker", keeper.standing, serverCount: servers.count(where: \.isFound))
+            })
     }
 
     func answer(about service: ServiceEntry) -> ServiceAnswer {
@@ -47,9 +51,14 @@ extension ControlPlane {
             p99Ms: recent.quantile(0.99).map(\.milliseconds),
             requests: service.traffic.requestCount,
             failed: (servers + leaving).reduce(0) { $0 + $1.failed }, servers: servers + leaving,
-            sources: sets[service.name]?.standings.map {
-                SourceAnswer($0.name.text, $0.standing, serverCount: $0.serverCount)
-            } ?? [])
+            sources: sourceAnswers(of: service))
+    }
+
+    private func sourceAnswers(of service: ServiceEntry) -> [SourceAnswer]? {
+        let answers = sets[service.name]?.standings.map {
+            SourceAnswer($0.name.text, $0.standing, serverCount: $0.serverCount)
+        }
+        return answers?.isEmpty == false ? answers : nil
     }
 
     func answer(about server: ServerEntry) -> ServerAnswer {

@@ -31,6 +31,8 @@ public final class ControlPlane {
 
     // The configuration.
     /// As it was read last without a mistake.
+    var base: ProxyConfiguration
+    /// The same, with what labels say besides.
     var file: ProxyConfiguration
     var live = LiveChanges()
     /// 0 before the first configuration is published.
@@ -55,6 +57,9 @@ public final class ControlPlane {
     /// By the name of the service.
     var sets: [String: ServerSet] = [:]
     var drivers: [SourceKey: RunningDriver] = [:]
+    let engines: DockerEngines
+    var catalogue: CatalogueKeeper?
+    var saidCatalogue: SourceStanding?
     /// Services whose sources have said something that has not been applied yet.
     var heardServices: Set<String> = []
     var isMembershipDue = false
@@ -90,10 +95,12 @@ public final class ControlPlane {
     // Starting and stopping.
     let startedAt: Int64
     let startInstant: LoopInstant
+    let serviceCells = ServiceCells(zeroed: serviceCapacity)
     var isServing = false
     /// Initial servers whose first check has no verdict yet.
     var awaitedFirstChecks: Set<ObjectIdentifier> = []
-    var whenFirstChecksEnd: (() -> Void)?
+    /// What is opened then.
+    var closedDoors: [OpenedListener] = []
     var adminServer: AdminServer?
     var adminSocketPath: String?
     var isStopping = false
@@ -116,6 +123,7 @@ public final class ControlPlane {
     ) throws(Errno) {
         self.options = options
         self.ticketKeys = ticketKeys
+        base = configuration
         file = configuration
         loop = try ControlLoop()
         let sentences = SentenceOutput()
@@ -131,6 +139,7 @@ public final class ControlPlane {
         control = try ControlMailbox()
         nameService = NameService(loop)
         naming = Naming(nameService)
+        engines = DockerEngines(loop: loop, naming: naming)
         let events = try Mailbox<AccessLog.Event>()
         accessLogEvents = events
         accessLog = AccessLog(names: names) { events.post($0) }

@@ -144,7 +144,26 @@ extension ListenAddress {
                 preconditionFailure("'\(host)' was read as a numeric address")
             }
             return address
+        case .unix(let path):
+            guard let address = SocketAddress.unix(path) else {
+                preconditionFailure("'\(path)' was read as the path of a socket")
+            }
+            return address
         }
+    }
+
+    /// Whether somebody else listens there.
+    func isTaken() throws(Errno) -> Bool {
+        switch self {
+        case .tcp: try ListeningSocket.isTaken(socketAddress)
+        case .unix(let path): AdminSockets.owner(of: path) != nil
+        }
+    }
+
+    /// Removes the file of a Unix socket on which nobody listens any more.
+    func removeFile() {
+        guard case .unix(let path) = self, path.hasPrefix("/"), File.isSocket(path) else { return }
+        File.remove(path)
     }
 }
 

@@ -9,6 +9,12 @@ final class Naming {
     struct Name: Hashable, Sendable {
         var host: String
         var port: UInt16
+
+        /// The address of what nobody needs to be asked about: numbers, and Unix sockets.
+        var fixedAddress: SocketAddress? {
+            host.hasPrefix("unix:")
+                ? .unix(String(host.dropFirst(5))) : SocketAddress(numeric: host, port: port)
+        }
     }
 
     struct Unresolved: Error, Equatable, Sendable {
@@ -22,7 +28,7 @@ final class Naming {
 
     /// Waits for the answer; for the start, when there is nothing else to do.
     static func resolve(_ names: [Name]) -> Answer {
-        if let known = numeric(names) { return .success(known) }
+        if let known = fixed(names) { return .success(known) }
         do throws(Errno) {
             let loop = try ControlLoop()
             var answer: Answer?
@@ -37,11 +43,11 @@ final class Naming {
         }
     }
 
-    /// Calls `completion` on the loop; at once when all names are numeric.
+    /// Calls `completion` on the loop; at once when no name is one for a name server.
     func resolve(_ names: [Name], _ completion: @escaping (Answer) -> Void) {
-        if let known = Self.numeric(names) { return completion(.success(known)) }
+        if let known = Self.fixed(names) { return completion(.success(known)) }
         // Each host is asked for once, all of them at the same time.
-        let hosts = Set(names.filter { !$0.isNumeric }.map(\.host))
+        let hosts = Set(names.filter { $0.fixedAddress == nil }.map(\.host))
         let gathering = Gathering(count: hosts.count)
         for host in hosts {
             service.ask(Question(host, .addresses)) { answer in
@@ -58,10 +64,10 @@ final class Naming {
         init(count: Int) { self.count = count }
     }
 
-    private static func numeric(_ names: [Name]) -> [Name: SocketAddress]? {
+    private static func fixed(_ names: [Name]) -> [Name: SocketAddress]? {
         var addresses: [Name: SocketAddress] = [:]
         for name in names {
-            guard let address = name.numericAddress else { return nil }
+            guard let address = name.fixedAddress else { return nil }
             addresses[name] = address
         }
         return addresses
@@ -72,7 +78,7 @@ final class Naming {
     ) -> Answer {
         var addresses: [Name: SocketAddress] = [:]
         for name in names {
-            if let address = name.numericAddress {
+            if let address = name.fixedAddress {
                 addresses[name] = address
                 continue
             }
@@ -98,9 +104,4 @@ final class Naming {
         let first = host == "localhost" ? records.first { $0.address.isIPv4 } : nil
         return (first ?? records.first)?.address
     }
-}
-
-extension Naming.Name {
-    var numericAddress: SocketAddress? { SocketAddress(numeric: host, port: port) }
-    var isNumeric: Bool { numericAddress != nil }
 }

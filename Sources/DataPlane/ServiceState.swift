@@ -162,6 +162,14 @@ struct ServiceState: ~Copyable {
     var balancer: Balancer
     var outliers: OutlierLimits?
     var triesAllWhenDown: Bool
+    /// `when_all_down: hold`.
+    var holdsWhenDown: Bool
+    /// Nobody could be picked, and those who wait have not all gone on since.
+    var isHolding = false
+    /// When nobody could be picked last; who has waited since then may try everybody again.
+    var emptyAt = LoopInstant.zero
+    /// How many go on the next time.
+    var releaseCount = 1
     var connections: ServiceConfiguration.Connections
     var sendsServerAuthority = false
     var tls: ClientTLS?
@@ -190,10 +198,11 @@ struct ServiceState: ~Copyable {
         self.loopCount = loopCount
         roster = Self.roster(of: service, cells: cells)
         balancer = Balancer(
-            strategy: configuration.balance.strategy, choices: configuration.balance.choices,
-            count: service.members.count, random: &random)
+            service.settings, servers: service.members.map(\.identity), table: service.table,
+            random: &random)
         outliers = Self.outliers(configuration.outliers)
         triesAllWhenDown = configuration.whenAllDown == .tryAll
+        holdsWhenDown = configuration.whenAllDown == .hold
         connections = configuration.connections
         sendsServerAuthority = configuration.host == .server
         tls = service.tls
@@ -236,16 +245,12 @@ struct ServiceState: ~Copyable {
         for index in 0..<roster.members.count { places[roster.members[index].cell] = index }
         let members = service.members
         roster = Self.roster(of: service, cells: roster.cells)
-        if balancer.strategy == configuration.balance.strategy {
-            balancer.rebuild(count: members.count) { places[UInt32(members[$0].cell)] }
-        } else {
-            balancer = Balancer(
-                strategy: configuration.balance.strategy,
-                choices: configuration.balance.choices, count: members.count,
-                random: &random)
-        }
+        balancer.rebuild(
+            service.settings, servers: members.map(\.identity), table: service.table,
+            oldIndex: { places[UInt32(members[$0].cell)] }, random: &random)
         outliers = Self.outliers(configuration.outliers)
         triesAllWhenDown = configuration.whenAllDown == .tryAll
+        holdsWhenDown = configuration.whenAllDown == .hold
         connections = configuration.connections
         sendsServerAuthority = configuration.host == .server
         tls = service.tls
@@ -267,7 +272,7 @@ struct ServiceState: ~Copyable {
             text += Array(member.authority.utf8)
             members.append(
                 Member(
-                    cell: UInt32(member.cell), isBackup: member.isBackup,
+                    cell: UInt32(member.cell), isBackup: member.identity.isBackup,
                     address: member.address, authority: ByteRange(start, text.count)))
         }
         return Roster(

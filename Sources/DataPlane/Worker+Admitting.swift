@@ -146,8 +146,13 @@ extension Worker where Kernel: ~Copyable {
     /// wait; or answers that there is nobody.
     mutating func choose(_ turn: Turn) {
         guard let service = turn.value.service else { return }
+        if service.value.isHolding, !turn.value.isReleased {
+            // First come, first served.
+            hold(turn)
+            return
+        }
         service.value.prepare(
-            now: now, tried: turn.value.tried, triedCount: min(8, turn.value.attemptCount))
+            now: now, tried: turn.value.tried, triedCount: triedCount(of: turn))
         if let index = service.value.balancer.pick(service.value.roster, random: &random) {
             attempt(turn, member: index)
             return
@@ -172,6 +177,10 @@ extension Worker where Kernel: ~Copyable {
                 attempt(turn, member: index)
                 return
             }
+        }
+        if service.value.holdsWhenDown {
+            hold(turn)
+            return
         }
         if turn.value.attemptCount > 0 {
             turn.value.whyNoRetry = .noOtherServer
@@ -436,6 +445,67 @@ extension Worker where Kernel: ~Copyable {
                 sibling.post(.slotFreed(service: service.value.id))
             }
         }
+    }
+
+    // MARK: - Waiting for a server
+
+    /// How many of its attempts speak against their servers.
+    func triedCount(of turn: Turn) -> Int {
+        let count = turn.value.attemptCount
+        return count == turn.value.forgivenCount ? 0 : min(8, count)
+    }
+
+    /// Nobody can be picked: the exchange waits in the queue until somebody can.
+    private mutating func hold(_ turn: Turn) {
+        guard let service = turn.value.service else { return }
+        turn.value.isReleased = false
+        turn.value.isHeld = true
+        if !service.value.isHolding {
+            service.value.isHolding = true
+            service.value.releaseCount = 1
+        }
+        if holdAt == .never { holdAt = now + holdPace }
+        waitForSlot(turn)
+    }
+
+    /// How often it is seen whether there is a server for those who wait. Then one of them goes
+    /// on, at the next time two, four, and so on: a server that has just started is not met by
+    /// all of them at once, and 1,024 have gone on after a quarter of a second.
+    private var holdPace: Interval { .milliseconds(20) }
+
+    /// For each service with held requests: lets some go on, when somebody can be picked.
+    mutating func releaseHeldRequests() {
+        holdAt = .never
+        for index in 0..<services.usedSlotCount {
+            guard let service = services.place(at: index), service.value.isHolding else { continue }
+            releaseHeldRequests(of: service)
+            if service.value.isHolding { holdAt = now + holdPace }
+        }
+    }
+
+    private mutating func releaseHeldRequests(of service: Place<ServiceState>) {
+        service.value.prepare(now: now, tried: .init(repeating: AttemptNote()), triedCount: 0)
+        service.value.roster.ignoresWarmCap = true
+        guard service.value.roster.hasEligible else {
+            service.value.emptyAt = now
+            service.value.releaseCount = 1
+            if service.value.waitingCount == 0 { service.value.isHolding = false }
+            return
+        }
+        let count = min(service.value.releaseCount, service.value.waitingCount)
+        service.value.releaseCount = min(service.value.releaseCount * 2, 4096)
+        for _ in 0..<count {
+            guard service.value.firstWaiting != .max,
+                let turn = exchanges.place(at: Int(service.value.firstWaiting))
+            else { break }
+            leaveQueue(turn)
+            if turn.value.queuedAt <= service.value.emptyAt {
+                turn.value.forgivenCount = turn.value.attemptCount
+            }
+            turn.value.isReleased = true
+            choose(turn)
+        }
+        if service.value.waitingCount == 0 { service.value.isHolding = false }
     }
 
     // MARK: - The pool

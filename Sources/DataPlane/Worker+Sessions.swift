@@ -163,6 +163,9 @@ extension Worker where Kernel: ~Copyable {
             switch event.kind {
             case .content: session.value.http2.consumed(Int(event.count))
             case .goingAway: serverGoesAway(session)
+            case .refused:
+                guard case .client(let client) = session.value.owner else { return }
+                noteRefusal(client, session.value.http2.refusal)
             default: break
             }
             return
@@ -187,7 +190,14 @@ extension Worker where Kernel: ~Copyable {
         case .writable:
             if stream.value.owesEnd { finishSending(stream) }
             wake(stream, .writable)
-        case .refused, .goingAway, .pong:
+        case .refused:
+            // Of a client's trailers there is nothing to be said: its stream ends.
+            guard case .server(let server) = stream.value.owner, let turn = server.value.exchange,
+                turn.value.responseStage == .awaitingHead, turn.value.stage != .tunnel
+            else { return }
+            turn.value.rule = session.value.http2.refusal
+            attemptFailed(turn, .serverBadAnswer, nothingSent: false)
+        case .goingAway, .pong:
             break
         }
     }
@@ -251,8 +261,9 @@ extension Worker where Kernel: ~Copyable {
             stream.value.trailers = block
         }
         switch session.value.http2.takeTrailers(into: &stream.value.trailers) {
-        case .complete, .unknownProtocol: break
-        case .refused, .needsRoom, .tooLarge:
+        case .complete where stream.value.trailers.count <= ChunkedDecoder.maximumTrailerByteCount:
+            break
+        case .complete, .unknownProtocol, .refused, .needsRoom, .tooLarge:
             // Without them the message is not what was sent.
             session.value.http2.reset(stream.value.id, .protocolError)
             stream.value.isReceived = false
@@ -306,8 +317,7 @@ extension Worker where Kernel: ~Copyable {
         }
         if case .refused(let rule) = taken {
             blocks.recycle(block)
-            counters.exchanges.ended(status: 400, reason: .badRequest)
-            logRefusal(carrier, .badRequest, status: 400, rule: rule, id: random.next())
+            noteRefusal(carrier, rule)
             return
         }
         let listener = Int(carrier.value.listener)
@@ -339,6 +349,12 @@ extension Worker where Kernel: ~Copyable {
         default:
             refuse(client, .headerTooLarge, status: 431, rule: "header-too-large")
         }
+    }
+
+    /// A request that never became one.
+    private mutating func noteRefusal(_ carrier: Client, _ rule: StaticString) {
+        counters.exchanges.ended(status: 400, reason: .badRequest)
+        logRefusal(carrier, .badRequest, status: 400, rule: rule, id: random.next())
     }
 
     // MARK: - Streams to servers

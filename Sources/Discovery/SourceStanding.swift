@@ -20,7 +20,7 @@ public struct SourceStanding: Equatable, Sendable {
 
     public init(since: Int64) { self.since = since }
 
-    mutating func become(_ condition: Condition, at now: Int64, reason: String? = nil) {
+    public mutating func become(_ condition: Condition, at now: Int64, reason: String? = nil) {
         if self.condition != condition { since = now }
         self.condition = condition
         self.reason = reason

@@ -24,8 +24,20 @@ struct Staithe: ParsableCommand {
             """,
         version: "staithe \(version)",
         subcommands: [
-            Run.self, Check.self, Reload.self, Status.self, Add.self, Drain.self, Remove.self,
-            Set.self, Health.self, Announce.self, Demo.self, Short.self,
+            // A line each, in the order of the help.
+            Run.self,
+            Check.self,
+            Reload.self,
+            Status.self,
+            Wait.self,
+            Add.self,
+            Drain.self,
+            Remove.self,
+            Set.self,
+            Health.self,
+            Announce.self,
+            Demo.self,
+            Short.self,
         ],
         defaultSubcommand: Short.self)
 
