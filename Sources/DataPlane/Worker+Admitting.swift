@@ -148,30 +148,15 @@ extension Worker where Kernel: ~Copyable {
         guard let service = turn.value.service else { return }
         service.value.prepare(
             now: now, tried: turn.value.tried, triedCount: min(8, turn.value.attemptCount))
-        if let index = service.value.balancer.pick(service.value.roster, random: &random) {
+        switch service.value.choose(random: &random) {
+        case .server(let index):
             attempt(turn, member: index)
             return
-        }
-        // Nobody. First: is that only because those who could are still warming up?
-        service.value.roster.ignoresWarmCap = true
-        if let index = service.value.balancer.pick(service.value.roster, random: &random) {
-            attempt(turn, member: index)
+        case .allFull:
+            waitForSlot(turn)
             return
-        }
-        if service.value.roster.requestsPerServer != .max {
-            service.value.roster.ignoresLimit = true
-            if service.value.roster.hasEligible {
-                waitForSlot(turn)
-                return
-            }
-            service.value.roster.ignoresLimit = false
-        }
-        if service.value.triesAllWhenDown {
-            service.value.roster.ignoresHealth = true
-            if let index = service.value.balancer.pick(service.value.roster, random: &random) {
-                attempt(turn, member: index)
-                return
-            }
+        case .nobody:
+            break
         }
         if turn.value.attemptCount > 0 {
             turn.value.whyNoRetry = .noOtherServer
@@ -187,7 +172,7 @@ extension Worker where Kernel: ~Copyable {
         let cell = Int(member.cell)
         let before = cells[cell].inFlight.wrappingAdd(1, ordering: .relaxed).oldValue
         if before >= service.value.roster.requestsPerServer,
-            !service.value.roster.ignoresLimit
+            !service.value.roster.pick.ignoresLimit
         {
             // Another loop took the last slot between the look and the step.
             cells[cell].inFlight.wrappingSubtract(1, ordering: .relaxed)

@@ -230,8 +230,8 @@ extension Worker where Kernel: ~Copyable {
         guard let service = turn.value.service else { return false }
         service.value.prepare(
             now: now, tried: turn.value.tried, triedCount: min(8, turn.value.attemptCount))
-        service.value.roster.ignoresLimit = true
-        service.value.roster.ignoresHealth = service.value.triesAllWhenDown
+        service.value.roster.pick.ignoresLimit = true
+        service.value.roster.pick.ignoresHealth = service.value.triesAllWhenDown
         return service.value.roster.hasEligible
     }
 
