@@ -49,6 +49,7 @@ let package = Package(
         // Floor 1: ground.
         room("Timing", uses: []),
         room("Memory", uses: [], settings: memoryRoom),
+        room("Numerics", uses: []),
 
         // Floor 2: facts and decisions.
         room("Linux", uses: ["CLinux", "Timing", "Memory"]),
@@ -57,6 +58,8 @@ let package = Package(
         room("Balancing", uses: ["Timing"]),
         room("Health", uses: ["Timing"]),
         room("Telemetry", uses: ["Timing", "Memory"]),
+        room("Statistics", uses: ["Numerics"]),
+        room("Theory", uses: ["Numerics"]),
 
         // Floor 3: crafts.
         room("HTTP1", uses: ["HTTP", "Memory"]),
@@ -65,6 +68,9 @@ let package = Package(
         room("Preamble", uses: ["Linux", "Memory"]),
         room("Reactor", uses: ["Linux", "Memory", "Timing"]),
         room("Configuration", uses: ["YAML", "HTTP", "Balancing", "Timing"]),
+        room(
+            "Simulation",
+            uses: ["Balancing", "Health", "Statistics", "Memory", "Numerics", "Timing"]),
 
         // Floor 4: plans.
         room("Routing", uses: ["Configuration", "HTTP", "Memory"]),
@@ -118,6 +124,11 @@ let package = Package(
         tests("LinuxTests", of: ["Linux", "Timing"]),
         tests("ReactorTests", of: ["Reactor", "Linux", "Timing"]),
         tests("ControlPlaneTests", of: ["ControlPlane", "Configuration", "Telemetry", "Timing"]),
+        tests("StatisticsTests", of: ["Statistics", "Numerics"]),
+        tests("TheoryTests", of: ["Theory"]),
+        tests(
+            "SimulationTests",
+            of: ["Simulation", "Balancing", "Health", "Statistics", "Theory", "Timing"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),
         tests("IntegrationTests", of: ["TestSupport"]),
