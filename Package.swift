@@ -74,14 +74,20 @@ let package = Package(
 
         // Floor 4: plans.
         room("Routing", uses: ["Configuration", "HTTP", "Memory"]),
+        room(
+            "Scenarios",
+            uses: ["Simulation", "Configuration", "YAML", "Health", "Timing"]),
 
-        // Floor 5: the fast side.
+        // Floor 5: the fast side, and what is measured.
         room(
             "DataPlane",
             uses: [
                 "Routing", "Configuration", "HTTP1", "HTTP2", "TLS", "Preamble", "Reactor",
                 "HTTP", "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
             ]),
+        room(
+            "Reporting",
+            uses: ["Scenarios", "Simulation", "Balancing", "Statistics", "Theory"]),
 
         // Floor 6: the calm side.
         room(
@@ -129,6 +135,8 @@ let package = Package(
         tests(
             "SimulationTests",
             of: ["Simulation", "Balancing", "Health", "Statistics", "Theory", "Timing"]),
+        tests("ScenariosTests", of: ["Scenarios", "Simulation"]),
+        tests("ReportingTests", of: ["Reporting", "Scenarios", "Simulation", "Statistics"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),
         tests("IntegrationTests", of: ["TestSupport"]),

@@ -69,8 +69,8 @@ struct ArrivalClock {
         var loads: [(from: Double, to: Double, factor: Double)] = []
         for disturbance in scenario.disturbances {
             guard case .load(let factor) = disturbance.kind else { continue }
-            let from = scenario.time(of: disturbance.begins)
-            let to = disturbance.ends.map { scenario.time(of: $0) } ?? .infinity
+            let from = scenario.beginning(of: disturbance)
+            let to = scenario.end(of: disturbance) ?? .infinity
             loads.append((from, to, factor))
             times.insert(from)
             if to.isFinite { times.insert(to) }

@@ -31,3 +31,8 @@ public struct Contender: Sendable, Equatable, Hashable {
         self.choices = choices
     }
 }
+
+extension Contender {
+    /// The strategies as they may be written.
+    public static var knownNames: [String] { Strategy.allCases.map(\.rawValue) }
+}

@@ -6,6 +6,8 @@ public struct Disturbance: Sendable, Equatable {
         case share(Double)
         /// In mean service times from the start.
         case time(Double)
+        /// In mean service times from the beginning; of an end only.
+        case after(Double)
     }
 
     public enum Kind: Sendable, Equatable {

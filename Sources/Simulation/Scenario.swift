@@ -79,10 +79,21 @@ public struct Scenario: Sendable, Equatable {
             }
     }
 
-    public func time(of moment: Disturbance.Moment) -> Double {
+    /// In mean service times from the start.
+    public func beginning(of disturbance: Disturbance) -> Double {
+        time(of: disturbance.begins, from: 0)
+    }
+
+    /// In mean service times from the start; `nil` for what lasts.
+    public func end(of disturbance: Disturbance) -> Double? {
+        disturbance.ends.map { time(of: $0, from: beginning(of: disturbance)) }
+    }
+
+    private func time(of moment: Disturbance.Moment, from beginning: Double) -> Double {
         switch moment {
         case .share(let share): share * horizon
         case .time(let time): time
+        case .after(let time): beginning + time
         }
     }
 }

@@ -23,9 +23,9 @@ extension Simulator {
         }
         adopt((0..<groups.count).map { Int32($0) })
         for (index, disturbance) in scenario.disturbances.enumerated() {
-            agenda.plan(.begin(disturbance: index), at: scenario.time(of: disturbance.begins))
-            if let ends = disturbance.ends {
-                agenda.plan(.end(disturbance: index), at: scenario.time(of: ends))
+            agenda.plan(.begin(disturbance: index), at: scenario.beginning(of: disturbance))
+            if let end = scenario.end(of: disturbance) {
+                agenda.plan(.end(disturbance: index), at: end)
             }
         }
         if scenario.countAge > 0 { agenda.plan(.look, at: scenario.countAge) }
