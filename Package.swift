@@ -55,7 +55,7 @@ let package = Package(
         room("Linux", uses: ["CLinux", "Timing", "Memory"]),
         room("HTTP", uses: ["Memory"]),
         room("YAML", uses: ["CLibYAML"]),
-        room("Balancing", uses: ["Timing"]),
+        room("Balancing", uses: ["Memory", "Timing"]),
         room("Health", uses: ["Timing"]),
         room("Telemetry", uses: ["Timing", "Memory"]),
         room("Statistics", uses: ["Numerics"]),

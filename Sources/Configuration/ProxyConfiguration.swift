@@ -259,8 +259,11 @@ public struct ServiceConfiguration: Equatable, Sendable {
 
     public struct Balance: Equatable, Sendable {
         public var strategy = Strategy.leastRequests
-        /// For `p2c`: how many servers are drawn.
+        /// For `p2c` and `peak-ewma`: how many servers are drawn.
         public var choices = 2
+        /// For the strategies with a key: how far above the mean a server may be loaded, in
+        /// percent of it; `nil` for no bound.
+        public var boundedLoad: Int? = BalanceSettings.defaultBoundedLoad
         public var slowStart = Interval.seconds(10)
         public init() {}
     }

@@ -1,3 +1,4 @@
+import Balancing
 import Configuration
 import DataPlane
 import Linux
@@ -267,7 +268,9 @@ extension ControlPlane {
                         Snapshot.Member(
                             cell: server.cell, address: server.address,
                             authority: server.configuration.address.description,
-                            isBackup: server.configuration.isBackup,
+                            identity: ServerIdentity(
+                                name: server.id, weight: server.configuration.weight,
+                                isBackup: server.configuration.isBackup),
                             tlsName: service.configuration.tls?.serverName
                                 ?? server.configuration.address.host)
                     },

@@ -130,8 +130,8 @@ struct ServiceState: ~Copyable {
         self.loopCount = loopCount
         roster = Self.roster(of: service, cells: cells)
         balancer = Balancer(
-            strategy: configuration.balance.strategy, choices: configuration.balance.choices,
-            count: service.members.count, random: &random)
+            service.settings, servers: service.members.map(\.identity), table: service.table,
+            random: &random)
         outliers = Self.outliers(configuration.outliers)
         triesAllWhenDown = configuration.whenAllDown == .tryAll
         connections = configuration.connections
@@ -176,14 +176,9 @@ struct ServiceState: ~Copyable {
         for index in 0..<roster.members.count { places[roster.members[index].cell] = index }
         let members = service.members
         roster = Self.roster(of: service, cells: roster.cells)
-        if balancer.strategy == configuration.balance.strategy {
-            balancer.rebuild(count: members.count) { places[UInt32(members[$0].cell)] }
-        } else {
-            balancer = Balancer(
-                strategy: configuration.balance.strategy,
-                choices: configuration.balance.choices, count: members.count,
-                random: &random)
-        }
+        balancer.rebuild(
+            service.settings, servers: members.map(\.identity), table: service.table,
+            oldIndex: { places[UInt32(members[$0].cell)] }, random: &random)
         outliers = Self.outliers(configuration.outliers)
         triesAllWhenDown = configuration.whenAllDown == .tryAll
         connections = configuration.connections
@@ -207,7 +202,7 @@ struct ServiceState: ~Copyable {
             text += Array(member.authority.utf8)
             members.append(
                 Member(
-                    cell: UInt32(member.cell), isBackup: member.isBackup,
+                    cell: UInt32(member.cell), isBackup: member.identity.isBackup,
                     address: member.address, authority: ByteRange(start, text.count)))
         }
         return Roster(

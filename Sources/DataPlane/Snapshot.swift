@@ -1,3 +1,4 @@
+public import Balancing
 public import Configuration
 public import Linux
 import Routing
@@ -37,6 +38,8 @@ public final class Snapshot: Sendable {
         public var members: [Member]
         /// `nil`: its servers are spoken to as they are.
         public var tls: ClientTLS?
+        /// For the strategy, if it looks keys up. Made once, here: it takes milliseconds.
+        let table: HashTable?
 
         public init(
             id: Int, configuration: ServiceConfiguration, members: [Member], tls: ClientTLS?
@@ -45,6 +48,15 @@ public final class Snapshot: Sendable {
             self.id = id
             self.configuration = configuration
             self.members = members
+            table = HashTable(
+                configuration.balance.strategy, servers: members.map(\.identity))
+        }
+
+        /// What its balancer is made of.
+        var settings: BalanceSettings {
+            BalanceSettings(
+                configuration.balance.strategy, choices: configuration.balance.choices,
+                boundedLoad: configuration.balance.boundedLoad)
         }
     }
 
@@ -54,18 +66,20 @@ public final class Snapshot: Sendable {
         public var address: SocketAddress
         /// What `host: server` sends: the address as it was written.
         public var authority: String
-        public var isBackup: Bool
+        /// Its name, weight and tier.
+        public var identity: ServerIdentity
         /// For whom its certificate must be.
         public var tlsName: String
 
         public init(
-            cell: Int, address: SocketAddress, authority: String, isBackup: Bool, tlsName: String
+            cell: Int, address: SocketAddress, authority: String, identity: ServerIdentity,
+            tlsName: String
         ) {
             self.tlsName = tlsName
             self.cell = cell
             self.address = address
             self.authority = authority
-            self.isBackup = isBackup
+            self.identity = identity
         }
     }
 
