@@ -16,13 +16,13 @@ extension Balancer {
     /// - Parameter roster: its circumstances are those of this pick; afterwards they say which
     ///   exception was made.
     public mutating func choose<Roster: GuardedView & ~Copyable>(
-        from roster: inout Roster, triesAllWhenDown: Bool,
+        from roster: inout Roster, for request: PickRequest, triesAllWhenDown: Bool,
         random: inout some RandomNumberGenerator
     ) -> Choice {
-        if let index = pick(roster, random: &random) { return .server(index) }
+        if let index = pick(roster, for: request, random: &random) { return .server(index) }
         // Nobody. First: is that only because those who could are still warming up?
         roster.pick.ignoresWarmCap = true
-        if let index = pick(roster, random: &random) { return .server(index) }
+        if let index = pick(roster, for: request, random: &random) { return .server(index) }
         if roster.requestsPerServer != .max {
             roster.pick.ignoresLimit = true
             if roster.hasEligible { return .allFull }
@@ -30,7 +30,7 @@ extension Balancer {
         }
         if triesAllWhenDown {
             roster.pick.ignoresHealth = true
-            if let index = pick(roster, random: &random) { return .server(index) }
+            if let index = pick(roster, for: request, random: &random) { return .server(index) }
         }
         return .nobody
     }

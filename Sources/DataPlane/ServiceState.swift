@@ -220,7 +220,9 @@ struct ServiceState: ~Copyable {
 
     /// Who gets the next attempt, after ``prepare(now:tried:triedCount:)``.
     mutating func choose(random: inout LoopRandom) -> Choice {
-        balancer.choose(from: &roster, triesAllWhenDown: triesAllWhenDown, random: &random)
+        balancer.choose(
+            from: &roster, for: PickRequest(now: roster.pick.now),
+            triesAllWhenDown: triesAllWhenDown, random: &random)
     }
 }
 

@@ -115,6 +115,11 @@ struct RunRecorder {
     mutating func hit(isCounted: Bool) { if isCounted { result.cacheHits += 1 } }
     mutating func ejected(_ server: Int, now: Double) { result.ejectionCount += 1 }
 
+    mutating func movedKeys(moved: Double, needed: Double) {
+        result.movedKeyShare = (result.movedKeyShare ?? 0) + moved
+        result.neededKeyShare = (result.neededKeyShare ?? 0) + needed
+    }
+
     mutating func left(_ server: Int, now: Double) { leftAt[server] = now }
 
     mutating func joined(_ server: Int, now: Double, fairShare: Double, countsFromStart: Bool) {

@@ -36,6 +36,8 @@ struct SimulatedRoster: GuardedView, ~Copyable {
         var answers = 0
         var warmth = Warmth(since: .zero, answered: 0)
         var answersBeforeWarming = 0
+        var answerTime = ServerTime()
+        var ages: UInt64 = 0
     }
 
     init(capacity: Int, slowStart: Interval, hasTiers: Bool, isStale: Bool) {
@@ -72,6 +74,9 @@ struct SimulatedRoster: GuardedView, ~Copyable {
         let place = member(index)
         return isStale ? records[place].seenInFlight : records[place].inFlight
     }
+
+    func answerTime(_ index: Int) -> ServerTime { records[member(index)].answerTime }
+    func ages(_ index: Int) -> InFlightAges { InFlightAges(bits: records[member(index)].ages) }
 
     func isTried(_ index: Int) -> Bool {
         let place = members[index]

@@ -12,9 +12,7 @@ extension Simulator {
 
     /// Sets what the next pick of a roster sees.
     private mutating func prepare(_ request: Int32, _ roster: Int, _ instant: LoopInstant) {
-        while let place = heldSlots[roster].popDue(now: instant) {
-            rosters[roster].records[Int(place)].inFlight -= 1
-        }
+        if heldCount > 0 { releaseHeld(instant) }
         rosters[roster].pick = PickCircumstances(now: instant)
         let attempts = Int(pool[request].attemptCount)
         if attempts > 0 { rosters[roster].tried = pool[request].tried }
@@ -22,12 +20,37 @@ extension Simulator {
         rosters[roster].tierLoads.forget()
     }
 
+    /// Gives back the slots whose failed requests have lasted long enough.
+    private mutating func releaseHeld(_ instant: LoopInstant) {
+        for worker in 0..<heldSlots.count {
+            while let place = heldSlots[worker].popDue(now: instant) {
+                heldCount -= 1
+                giveBack(Int(place), worker)
+            }
+        }
+    }
+
+    /// A slot of a server is free again.
+    private mutating func giveBack(_ server: Int, _ worker: Int) {
+        let roster = scenario.sharesCounts ? 0 : worker
+        rosters[roster].records[server].inFlight -= 1
+        guard balancers[worker].wantsEnds, let index = rosters[roster].index(of: server) else {
+            return
+        }
+        balancers[worker].ended(index, inFlight: rosters[roster].records[server].inFlight)
+    }
+
     mutating func choose(_ request: Int32) {
         let roster = rosterIndex(request)
+        let instant = instant
         prepare(request, roster, instant)
+        var asked = PickRequest(now: instant)
+        if !keyHashes.isEmpty {
+            asked = PickRequest(now: instant, key: keyHashes[Int(pool[request].key)])
+        }
         let choice = balancers[Int(pool[request].worker)].choose(
-            from: &rosters[roster], triesAllWhenDown: scenario.proxy.triesAllWhenDown,
-            random: &picking)
+            from: &rosters[roster], for: asked,
+            triesAllWhenDown: scenario.proxy.triesAllWhenDown, random: &picking)
         switch choice {
         case .server(let index):
             attempt(request, rosters[roster].member(index), roster)
@@ -38,6 +61,9 @@ extension Simulator {
 
     private mutating func attempt(_ request: Int32, _ server: Int, _ roster: Int) {
         rosters[roster].records[server].inFlight += 1
+        if contender.strategy.usesAges {
+            rosters[roster].records[server].ages &+= InFlightAges.one(since: instant)
+        }
         pool[request].server = Int32(server)
         pool[request].attemptBegan = now
         let attempts = Int(pool[request].attemptCount)
@@ -88,8 +114,10 @@ extension Simulator {
         if rosters[roster].records[server].outlier.hasErrors {
             rosters[roster].records[server].outlier.succeeded()
         }
-        rosters[roster].records[server].inFlight -= 1
-        holds[Int(pool[request].worker)].succeeded(after: duration(request))
+        let duration = duration(request)
+        measure(request, duration)
+        giveBack(server, Int(pool[request].worker))
+        holds[Int(pool[request].worker)].succeeded(after: duration)
         recorder.answered(
             server, after: now - pool[request].arrival, now: now,
             isCounted: pool[request].isCounted)
@@ -149,17 +177,34 @@ extension Simulator {
     /// Takes a request off its server's count, or lets it keep its place a while.
     private mutating func release(_ request: Int32, failed: Bool) {
         let server = Int(pool[request].server)
-        let roster = rosterIndex(request)
+        let worker = Int(pool[request].worker)
         pool[request].stamp &+= 1
         pool[request].isAtServer = false
+        let lasted = duration(request)
+        measure(
+            request, ServerTime.failure(after: lasted, mean: holds[worker].meanSuccess))
         if failed, scenario.proxy.holdsFailedSlots,
-            let hold = holds[Int(pool[request].worker)].holdInterval(
-                failedAfter: duration(request)),
-            heldSlots[roster].hold(server: UInt32(server), until: instant + hold)
+            let hold = holds[worker].holdInterval(failedAfter: lasted),
+            heldSlots[worker].hold(server: UInt32(server), until: instant + hold)
         {
+            heldCount += 1
             return
         }
-        rosters[roster].records[server].inFlight -= 1
+        giveBack(server, worker)
+    }
+
+    /// What strategies that look at times learn of an attempt that has ended.
+    private mutating func measure(_ request: Int32, _ duration: Interval) {
+        let server = Int(pool[request].server)
+        let roster = rosterIndex(request)
+        if contender.strategy.usesAges {
+            let began = LoopInstant(
+                nanoseconds: 1_000_000_000_000 + UInt64(pool[request].attemptBegan * unit))
+            rosters[roster].records[server].ages &-= InFlightAges.one(since: began)
+        }
+        guard contender.strategy.usesAnswerTimes else { return }
+        rosters[roster].records[server].answerTime = rosters[roster].records[server].answerTime
+            .measured(duration, by: contender.strategy, now: instant)
     }
 
     private mutating func noteError(_ server: Int, _ roster: Int) {

@@ -55,10 +55,36 @@ extension Simulator {
     private mutating func adopt(_ places: [Int32]) {
         for roster in 0..<rosters.count {
             let old = rosters[roster].adopt(places)
+            let identities = identities(of: places)
             for worker in 0..<balancers.count where scenario.sharesCounts || worker == roster {
-                balancers[worker].rebuild(count: places.count) { old[$0] }
+                balancers[worker].rebuild(
+                    contender.settings, servers: identities, oldIndex: { old[$0] },
+                    random: &picking)
             }
         }
+    }
+
+    private func identities(of places: [Int32]) -> [ServerIdentity] {
+        places.map { place in
+            let record = rosters[0].records[Int(place)]
+            return ServerIdentity(
+                name: "s\(place + 1)", weight: record.flags.weight, isBackup: record.isBackup)
+        }
+    }
+
+    /// A change of membership while the run is on, with the keys that it moves.
+    private mutating func change(to places: [Int32]) {
+        guard contender.strategy.usesKey, !keyHashes.isEmpty else {
+            adopt(places)
+            return
+        }
+        let old = identities(of: rosters[0].memberPlaces)
+        let new = identities(of: places)
+        let before = KeyMovement.homes(of: keyHashes, contender, among: old)
+        let after = KeyMovement.homes(of: keyHashes, contender, among: new)
+        let shares = KeyMovement.shares(before: before, after: after, old: old, new: new)
+        recorder.movedKeys(moved: shares.moved, needed: shares.needed)
+        adopt(places)
     }
 
     mutating func happen(_ event: Agenda.Event) {
@@ -172,9 +198,7 @@ extension Simulator {
         place(server, group)
         var members = rosters[0].memberPlaces
         members.append(Int32(server))
-        measureKeys(before: true)
-        adopt(members)
-        measureKeys(before: false)
+        change(to: members)
         if scenario.proxy.checks == nil { rise(server) }
     }
 
@@ -200,9 +224,7 @@ extension Simulator {
         states[server].isGone = true
         recorder.left(server, now: now)
         let members = rosters[0].memberPlaces.filter { Int($0) != server }
-        measureKeys(before: true)
-        adopt(members)
-        measureKeys(before: false)
+        change(to: members)
     }
 
     /// The server may be picked from now on; with a small share, if there are others.
@@ -341,7 +363,4 @@ extension Simulator {
             rosters[roster].records[server].flags.isWarming = false
         }
     }
-
-    /// For strategies with keys: what a change of membership moves.
-    private mutating func measureKeys(before: Bool) {}
 }

@@ -32,8 +32,10 @@ public struct Simulator: ~Copyable {
 
     /// One that all workers share, or one for each.
     var rosters: FixedArray<SimulatedRoster>
-    var heldSlots: FixedArray<HeldSlots>
     /// By worker.
+    var heldSlots: FixedArray<HeldSlots>
+    /// Slots held by all workers.
+    var heldCount = 0
     var balancers: FixedArray<Balancer>
     var holds: [FailedSlotHold]
     var budgets: [RetryBudget]
@@ -41,6 +43,7 @@ public struct Simulator: ~Copyable {
     var arrivals: ArrivalClock
     let sampler: ServiceSampler
     let keyLottery: AliasTable?
+    let keyHashes: [UInt64]
     var sizing: SeededRandom
     var assigning: SeededRandom
     var keying: SeededRandom
@@ -116,6 +119,8 @@ public struct Simulator: ~Copyable {
                 weights: (1...law.count).map { 1 / Double($0).raised(to: law.exponent) })
         }
 
+        keyHashes = (0..<(scenario.keys?.count ?? 0)).map { StableHash.hash("/key/\($0)") }
+
         let workers = scenario.workers
         let rosterCount = scenario.sharesCounts ? 1 : workers
         let hasTiers = scenario.groups.contains { $0.isBackup }
@@ -124,12 +129,10 @@ public struct Simulator: ~Copyable {
                 capacity: capacity, slowStart: scenario.proxy.slowStart, hasTiers: hasTiers,
                 isStale: scenario.countAge > 0)
         }
-        heldSlots = FixedArray(count: rosterCount) { _ in HeldSlots() }
+        heldSlots = FixedArray(count: workers) { _ in HeldSlots() }
         var picking = picking
         balancers = FixedArray(count: workers) { _ in
-            Balancer(
-                strategy: contender.strategy, choices: contender.choices, count: 0,
-                random: &picking)
+            Balancer(contender.settings, servers: [], random: &picking)
         }
         self.picking = picking
         holds = Array(repeating: FailedSlotHold(), count: workers)
