@@ -102,7 +102,8 @@ let package = Package(
         .executableTarget(
             name: "staithe",
             dependencies: [
-                "ControlPlane", "Configuration", "Linux", "Memory", "Timing",
+                "ControlPlane", "Reporting", "Scenarios", "Simulation", "Configuration", "Linux",
+                "Memory", "Timing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),

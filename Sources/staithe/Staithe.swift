@@ -25,7 +25,7 @@ struct Staithe: ParsableCommand {
         version: "staithe \(version)",
         subcommands: [
             Run.self, Check.self, Reload.self, Status.self, Add.self, Drain.self, Remove.self,
-            Set.self, Demo.self, Short.self,
+            Set.self, Demo.self, Bench.self, Short.self,
         ],
         defaultSubcommand: Short.self)
 
