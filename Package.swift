@@ -136,7 +136,8 @@ let package = Package(
         tests(
             "SimulationTests",
             of: ["Simulation", "Balancing", "Health", "Statistics", "Theory", "Timing"]),
-        tests("ScenariosTests", of: ["Scenarios", "Simulation"]),
+        tests(
+            "ScenariosTests", of: ["Scenarios", "Simulation", "Configuration", "Health", "Timing"]),
         tests("ReportingTests", of: ["Reporting", "Scenarios", "Simulation", "Statistics"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),

@@ -1,7 +1,10 @@
+import Configuration
 import Foundation
+import Health
 import Scenarios
 import Simulation
 import Testing
+import Timing
 
 private func read(_ text: String) -> ScenarioFile.Outcome {
     ScenarioFile.read(text: Array(text.utf8), path: "test.yaml", name: "test")
