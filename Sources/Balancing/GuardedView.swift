@@ -63,6 +63,20 @@ extension GuardedView where Self: ~Copyable, Self: ~Escapable {
         return false
     }
 
+    /// Whether so few servers are believed to be healthy that belief is to be ignored.
+    public func isPanicking(_ threshold: PanicThreshold) -> Bool {
+        let now = pick.now
+        var healthy = 0
+        var total = 0
+        for index in 0..<count {
+            let flags = flags(index)
+            guard !flags.isDraining, !flags.isInMaintenance, flags.weight > 0 else { continue }
+            total += 1
+            if flags.isUp, ejectedUntil(index) <= now { healthy += 1 }
+        }
+        return threshold.isBelow(healthy: healthy, of: total)
+    }
+
     /// The flags of a server to which the exchange may go; `nil` for one that is out, full or
     /// tried already.
     private func flagsIfOpen(_ index: Int) -> ServerFlags? {

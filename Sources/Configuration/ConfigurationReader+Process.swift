@@ -84,17 +84,7 @@ extension ConfigurationReader {
                     return .success(.path(text))
                 }
             case "socket_mode":
-                read(field, into: &configuration.admin.socketMode) { text in
-                    guard text.utf8.count == 4, text.hasPrefix("0"),
-                        let mode = UInt16(text, radix: 8)
-                    else {
-                        return .failure(
-                            ValueMistake(
-                                .wrongType, "is not a file mode",
-                                help: "write four octal digits, such as \"0660\""))
-                    }
-                    return .success(mode)
-                }
+                read(field, into: &configuration.admin.socketMode, Value.fileMode)
             default: break
             }
         }

@@ -16,7 +16,7 @@ extension ConfigurationLoader.Outcome {
         let ours = AdminSockets.running().flatMap { Self.listeners(of: $0) }
         for (listener, place) in zip(configuration.listeners, places.listeners)
         where !ours.contains(listener.address.description) {
-            if (try? ListeningSocket.isTaken(listener.address.socketAddress)) ?? false {
+            if (try? listener.address.isTaken()) ?? false {
                 diagnostics.append(
                     .portInUse(listener.address, at: place.location, keyPath: place.keyPath))
             }

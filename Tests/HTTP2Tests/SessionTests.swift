@@ -1,4 +1,0 @@
-import HTTP2
-import Testing
-
-@Suite struct SessionTests {}
