@@ -42,6 +42,8 @@ public final class ControlPlane {
     let ticketKeys: TicketKeys
     var certificateWatchers: [FileWatcher] = []
     /// The last thing said about certificates that cannot be used.
+    /// How often the files of certificates were seen to change.
+    var certificateNotices = 0
     var certificateComplaint: String?
     let naming: Naming
     var watcher: FileWatcher?
