@@ -6,7 +6,17 @@ FLAGS = --explicit-target-dependency-import-check error
 INSTALL = Tests/Support/install.sh
 FORMATTED = Package.swift Sources Tests
 
-.PHONY: build demo test test-asan test-tsan fuzz soak bench format lint clean help
+# Everything inside, so that it runs in an empty image. lld, because it folds equal functions.
+STATIC = -Xswiftc -static-executable -Xswiftc -use-ld=lld -Xlinker --icf=all -Xlinker -s \
+    -Xlinker --no-eh-frame-hdr -Xlinker -T -Xlinker $(CURDIR)/Packaging/static.ld
+STATIC_BINARY = .build/static/release/staithe
+STATIC_BYTES = 20000000
+IMAGE_ROOT = .build/image/root
+IMAGE = .build/image/staithe.tar
+
+.PHONY: build demo demo-https test test-asan test-tsan fuzz soak bench
+.PHONY: static image image-root image-tar
+.PHONY: format lint clean help
 
 build: ## the release build: .build/release/staithe
 	@$(INSTALL) build
@@ -14,6 +24,9 @@ build: ## the release build: .build/release/staithe
 
 demo: build ## servers, the proxy, and a server added live; Ctrl-C ends everything
 	@.build/release/staithe demo
+
+demo-https: build ## the same over HTTPS and HTTP/2, with a certificate made on the spot
+	@.build/release/staithe demo --https 8443
 
 test: ## every test, against the real executable (as it is released) and real servers
 	@$(INSTALL) build test
@@ -50,6 +63,23 @@ soak: ## ten times the load, 10,000 slow clients, abuse of HTTP/2, 100 rotations
 bench: build ## CPU per request beside nginx, HAProxy and Envoy; BENCH="--rounds 3 --scenario close"
 	@$(INSTALL) bench
 	@python3 Benchmarks/Live/bench.py $(BENCH)
+
+static: ## the static binary, for an image: .build/static/release/staithe
+	@$(INSTALL) build
+	$(SWIFT) build -c release --product staithe --scratch-path .build/static $(FLAGS) $(STATIC)
+	@Packaging/size.sh $(STATIC_BINARY) $(STATIC_BYTES)
+
+image: image-tar ## the image, made without a registry and tried on an engine of its own
+	@$(INSTALL) image
+	@Packaging/try_image.py $(IMAGE) Dockerfile $(IMAGE_ROOT)
+
+image-root: static
+	@Packaging/image_root.sh $(STATIC_BINARY) $(IMAGE_ROOT)
+
+image-tar: image-root ## the image as an archive, for docker load: .build/image/staithe.tar
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
+	    Packaging/image.py Dockerfile $(IMAGE_ROOT) $(IMAGE) staithe:latest
+	@Packaging/size.sh $(IMAGE) $(STATIC_BYTES)
 
 format: ## lay out every Swift file
 	$(SWIFT) format --in-place --parallel --recursive $(FORMATTED)

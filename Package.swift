@@ -45,6 +45,8 @@ let package = Package(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(
+            name: "CCAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
 
         // Floor 1: ground.
         room("Timing", uses: []),
@@ -54,7 +56,7 @@ let package = Package(
         room("Linux", uses: ["CLinux", "Timing", "Memory"]),
         room("HTTP", uses: ["Memory"]),
         room("YAML", uses: ["CLibYAML"]),
-        room("Balancing", uses: ["Timing"]),
+        room("Balancing", uses: ["Memory", "Timing"]),
         room("Health", uses: ["Timing"]),
         room("Telemetry", uses: ["Timing", "Memory"]),
 
@@ -64,10 +66,14 @@ let package = Package(
         room("TLS", uses: ["COpenSSL", "Linux", "Memory"]),
         room("Preamble", uses: ["Linux", "Memory"]),
         room("Reactor", uses: ["Linux", "Memory", "Timing"]),
+        room("Resolving", uses: ["CCAres", "CLinux", "Linux", "Timing"]),
         room("Configuration", uses: ["YAML", "HTTP", "Balancing", "Timing"]),
 
         // Floor 4: plans.
         room("Routing", uses: ["Configuration", "HTTP", "Memory"]),
+        room(
+            "Discovery",
+            uses: ["Configuration", "Resolving", "HTTP1", "HTTP", "Linux", "Memory", "Timing"]),
 
         // Floor 5: the fast side.
         room(
@@ -81,8 +87,9 @@ let package = Package(
         room(
             "ControlPlane",
             uses: [
-                "DataPlane", "Configuration", "HTTP1", "TLS", "Preamble", "Reactor", "HTTP",
-                "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
+                "DataPlane", "Discovery", "Configuration", "HTTP1", "HTTP2", "TLS", "Preamble",
+                "Reactor", "Resolving", "HTTP", "Balancing", "Health", "Telemetry", "Linux",
+                "Memory", "Timing",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -90,7 +97,7 @@ let package = Package(
         .executableTarget(
             name: "staithe",
             dependencies: [
-                "ControlPlane", "Configuration", "Linux", "Memory", "Timing",
+                "ControlPlane", "Configuration", "Balancing", "TLS", "Linux", "Memory", "Timing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),
@@ -118,6 +125,10 @@ let package = Package(
             exclude: ["Golden"], swiftSettings: house),
         tests("LinuxTests", of: ["Linux", "Timing"]),
         tests("ReactorTests", of: ["Reactor", "Linux", "Timing"]),
+        tests("ResolvingTests", of: ["Resolving", "Linux", "Timing", "TestSupport"]),
+        tests(
+            "DiscoveryTests",
+            of: ["Discovery", "Configuration", "Resolving", "Linux", "Timing"]),
         tests("ControlPlaneTests", of: ["ControlPlane", "Configuration", "Telemetry", "Timing"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),

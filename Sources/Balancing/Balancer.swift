@@ -1,93 +1,186 @@
+import Memory
+
 /// Chooses the server of the next attempt, for one service on one loop.
 ///
 /// It reads no clock, draws no randomness of its own and measures nothing: what it knows of the
-/// servers it asks of a ``ServerView`` at each pick. Of its own it keeps only what a rotation
-/// must remember, one integer per server, so the counts that matter (requests in flight) can be
+/// servers it asks of a ``ServerView`` at each pick. Of its own it keeps what a rotation, a draw
+/// or a table must remember, so the counts that matter (requests in flight, answer times) can be
 /// shared by all loops while each loop rotates alone.
 ///
-/// | strategy | choice | cost of a pick |
-/// |---|---|---|
-/// | `round-robin` | smooth weighted rotation, from a random start | O(n) |
-/// | `random` | by weight | O(n) up to 16 servers, O(1) expected above |
-/// | `p2c` | the least loaded of `choices` distinct draws, the first on ties | as random, each |
-/// | `least-requests` | the least loaded of all; above 64 servers, of 2 to 4 | O(n) up to 64 |
-/// | `first` | the lowest index | O(n) |
-///
-/// A strategy that needs more than the view offers (a key to hash, a measured latency) extends
-/// ``ServerView`` by what it reads of a server and ``pick(_:random:)`` by what it reads of the
-/// request; the servers' identity over membership changes is already kept by
-/// ``rebuild(count:oldIndex:)``.
+/// ``Strategy/explanation`` says what each strategy does, costs and is good for.
 ///
 /// ## Ownership
 /// One loop owns it; a pick allocates nothing.
 public struct Balancer: ~Copyable {
-    /// What `choices` is held to: fewer than two is `random`, more than ten is a scan.
-    public static let choicesRange = 2...10
-
-    /// Least-requests looks at every server up to this many.
+    /// Strategies that compare all servers do so up to this many; above, they draw some.
     static let scanLimit = 64
+    /// Above this many, round-robin does not look at all of them.
+    static let rotationLimit = 64
 
-    public let strategy: Strategy
-    private let choices: Int
-    private var rotation: Rotation
-    private var lottery: WeightedLottery
+    public private(set) var settings: BalanceSettings
+    /// The number of servers that a view must have.
+    public let count: Int
+    /// By server: the effective weight without slow start, 256 to the unit.
+    let full: FixedArray<Int>
+    var rotation: Rotation
+    var lanes: LaneRotation
+    var deadlines: DeadlineQueue
+    var lottery: WeightedLottery
+    var idle: IdleQueue
+    var heaviest = 0
+    var hotness = LoadQuantile()
+    var observed = 0
+    /// The mean answer time of the servers that have one, in nanoseconds; 0 while none has.
+    var prior: Float = 0
+    var untilPrior = 0
+    var ring: HashRing
+    var maglev: MaglevTable
+    var scores: RendezvousScores
+    /// The weight of the eligible servers together, as it was a few picks ago.
+    var eligibleWeight = 0
+    var untilWeighed = 0
 
     /// - Parameters:
-    ///   - choices: draws per pick of `p2c`; held to ``choicesRange``.
-    ///   - count: the number of servers; may be 0.
-    ///   - random: says where the rotation starts, so that loops do not march in step.
+    ///   - servers: by index; may be empty.
+    ///   - table: made for these servers, or `nil` to make it here.
+    ///   - random: says where rotations start, so that loops do not march in step.
     public init(
-        strategy: Strategy, choices: Int = 2, count: Int,
+        _ settings: BalanceSettings, servers: [ServerIdentity], table: HashTable? = nil,
         random: inout some RandomNumberGenerator
     ) {
-        self.strategy = strategy
-        self.choices = min(
-            max(choices, Self.choicesRange.lowerBound), Self.choicesRange.upperBound)
-        rotation = Rotation(count: count, start: random.next())
-        lottery = WeightedLottery()
-    }
-
-    /// The number of servers that a view must have.
-    public var count: Int { rotation.count }
-
-    /// The index of the server to try, or `nil` when none is eligible.
-    public mutating func pick<View: ServerView & ~Copyable & ~Escapable>(
-        _ view: borrowing View, random: inout some RandomNumberGenerator
-    ) -> Int? {
-        precondition(view.count == rotation.count, "the view and the balancer disagree")
-        let tier = view.eligibleTier()
-        switch strategy {
-        case .roundRobin:
-            return rotation.pick(view, in: tier)
-        case .random:
-            return lottery.draw(from: view, in: tier, besides: Drawn(), random: &random)
-        case .powerOfTwoChoices:
-            return lottery.pickLeastLoaded(of: choices, from: view, in: tier, random: &random)
-        case .leastRequests:
-            guard view.count > Self.scanLimit else {
-                return pickLeastLoaded(of: view, in: tier, random: &random)
-            }
-            let draws = Self.draws(among: view.count)
-            return lottery.pickLeastLoaded(of: draws, from: view, in: tier, random: &random)
-        case .first:
-            for index in 0..<view.count where view.weight(index, in: tier) > 0 { return index }
-            return nil
+        let strategy = settings.strategy
+        let weights = servers.map { $0.weight * SlowStart.full }
+        let isLarge = servers.count > Self.rotationLimit
+        self.settings = settings
+        count = servers.count
+        full = FixedArray(weights)
+        heaviest = weights.max() ?? 0
+        let start = random.next()
+        rotation = Rotation(count: strategy == .roundRobin ? servers.count : 0, start: start)
+        lanes = LaneRotation(
+            weights: strategy == .roundRobin && isLarge ? weights : [], start: start)
+        deadlines = DeadlineQueue(
+            weights: strategy == .deadline ? weights : [], random: &random)
+        lottery = WeightedLottery(weights: weights)
+        let queues = Self.keepsIdleQueue(strategy, servers.count)
+        idle = IdleQueue(count: queues ? servers.count : 0, random: &random)
+        ring = HashRing([])
+        maglev = MaglevTable([])
+        scores = RendezvousScores(strategy.usesKey ? servers : [])
+        switch table ?? HashTable(strategy, servers: servers) {
+        case .ring(let ring)?: self.ring = ring
+        case .maglev(let maglev)?: self.maglev = maglev
+        case nil: break
         }
     }
 
-    /// Follows a change of the membership or of configured weights; call it for either.
+    public var strategy: Strategy { settings.strategy }
+
+    /// Whether ``ended(_:inFlight:)`` is to be called.
+    public var wantsEnds: Bool { Self.keepsIdleQueue(strategy, count) }
+
+    private static func keepsIdleQueue(_ strategy: Strategy, _ count: Int) -> Bool {
+        strategy == .joinIdleQueue || strategy == .leastRequests && count > scanLimit
+    }
+
+    /// The index of the server to try, or `nil` when none is eligible.
+    public mutating func pick<View: ServerView & ~Copyable & ~Escapable>(
+        _ view: borrowing View, for request: PickRequest = PickRequest(),
+        random: inout some RandomNumberGenerator
+    ) -> Int? {
+        precondition(view.count == count, "the view and the balancer disagree")
+        guard count > 0 else { return nil }
+        let tier = view.eligibleTier()
+        switch settings.strategy {
+        case .roundRobin:
+            return pickInRotation(view, in: tier)
+        case .deadline:
+            return deadlines.pick(view, in: tier)
+        case .random:
+            return drawOne(view, in: tier, random: &random)
+        case .powerOfTwoChoices:
+            return pickLeastLoaded(
+                ofDrawn: settings.choices, from: view, in: tier, random: &random)
+        case .leastRequests:
+            guard count > Self.scanLimit else {
+                return pickLeastLoaded(of: view, in: tier, random: &random)
+            }
+            if let index = takeIdle(view, in: tier, random: &random) { return index }
+            return pickLeastLoaded(
+                ofDrawn: Self.draws(among: count), from: view, in: tier, random: &random)
+        case .first:
+            for index in 0..<count where view.weight(index, in: tier) > 0 { return index }
+            return nil
+        case .leastTime:
+            return pickLeastTime(view, in: tier, now: request.now, random: &random)
+        case .peakEWMA:
+            return pickPeak(view, in: tier, now: request.now, random: &random)
+        case .hotCold:
+            return pickCold(view, in: tier, now: request.now, random: &random)
+        case .joinIdleQueue:
+            if let index = takeIdle(view, in: tier, random: &random) { return index }
+            return drawOne(view, in: tier, random: &random)
+        case .ringHash, .maglev, .rendezvous:
+            guard request.hasKey else {
+                return drawOne(view, in: tier, random: &random)
+            }
+            return pickByKey(view, in: tier, key: request.key, random: &random)
+        }
+    }
+
+    /// A request of this loop on a server has ended, in whatever way, and its slot is free.
+    ///
+    /// - Parameter inFlight: how many are left there.
+    public mutating func ended(_ index: Int, inFlight: Int) {
+        guard inFlight <= 0, wantsEnds else { return }
+        idle.add(index)
+    }
+
+    /// Follows a change of the membership, of configured weights or of settings; call it for
+    /// any of them.
     ///
     /// A server that stays keeps its place in the rotation under its new index. A newcomer
-    /// starts with nothing owed to it, so it gets its share from now on and no burst.
+    /// starts with nothing owed to it, so it gets its share from now on and no burst. With
+    /// another strategy everything begins anew.
     ///
     /// - Parameters:
-    ///   - count: the new number of servers.
+    ///   - table: made for these servers, or `nil` to make it here.
     ///   - oldIndex: the index before the change of the server that now has the given one;
     ///     `nil` for a newcomer.
-    /// - Complexity: O(n); allocates.
-    public mutating func rebuild(count: Int, oldIndex: (Int) -> Int?) {
-        rotation.rebuild(count: count, oldIndex: oldIndex)
-        lottery = WeightedLottery()
+    /// - Complexity: O(n log n), and what the table costs; allocates.
+    public mutating func rebuild(
+        _ settings: BalanceSettings, servers: [ServerIdentity], table: HashTable? = nil,
+        oldIndex: (Int) -> Int?, random: inout some RandomNumberGenerator
+    ) {
+        var old = Balancer(settings, servers: servers, table: table, random: &random)
+        swap(&self, &old)
+        guard old.settings.strategy == settings.strategy else { return }
+        let weights = servers.map { $0.weight * SlowStart.full }
+        switch settings.strategy {
+        case .roundRobin:
+            old.rotation.rebuild(count: count, oldIndex: oldIndex)
+            let wasLarge = old.count > Self.rotationLimit
+            if wasLarge, count > Self.rotationLimit {
+                old.lanes.rebuild(weights: weights, oldIndex: oldIndex)
+                swap(&lanes, &old.lanes)
+            }
+            swap(&rotation, &old.rotation)
+        case .deadline:
+            old.deadlines.rebuild(weights: weights, oldIndex: oldIndex, random: &random)
+            swap(&deadlines, &old.deadlines)
+        case .leastRequests, .joinIdleQueue:
+            guard old.wantsEnds, wantsEnds else { return }
+            old.idle.rebuild(count: count, oldIndex: oldIndex)
+            swap(&idle, &old.idle)
+        case .hotCold:
+            hotness = old.hotness
+        case .rendezvous:
+            old.scores.rebuild(servers, oldIndex: oldIndex)
+            swap(&scores, &old.scores)
+        default:
+            break
+        }
+        prior = old.prior
     }
 
     /// How many servers least-requests draws when it does not look at all `count` of them.
@@ -100,5 +193,18 @@ public struct Balancer: ~Copyable {
         case ..<1024: 3
         default: 4
         }
+    }
+
+    mutating func drawOne<View: ServerView & ~Copyable & ~Escapable>(
+        _ view: borrowing View, in tier: Tier, random: inout some RandomNumberGenerator
+    ) -> Int? {
+        lottery.draw(from: view, in: tier, besides: Drawn(), random: &random)?.index
+    }
+
+    private mutating func pickInRotation<View: ServerView & ~Copyable & ~Escapable>(
+        _ view: borrowing View, in tier: Tier
+    ) -> Int? {
+        if count > Self.rotationLimit, let index = lanes.pick(view, in: tier) { return index }
+        return rotation.pick(view, in: tier)
     }
 }

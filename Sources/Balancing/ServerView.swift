@@ -1,3 +1,5 @@
+public import Timing
+
 /// What a pick reads of a service's servers, by index.
 ///
 /// The data plane conforms a small struct over its tables; a test conforms an array. A pick
@@ -5,7 +7,7 @@
 /// counters that other loops are changing: an answer that moves between two questions makes
 /// a pick less exact, never wrong.
 ///
-/// Conformers should be concrete at the call of ``Balancer/pick(_:random:)``, so that the
+/// Conformers should be concrete at the call of ``Balancer/pick(_:for:random:)``, so that the
 /// compiler specialises it: nothing is then called through a table.
 public protocol ServerView: ~Copyable, ~Escapable {
     /// Servers have the indices `0 ..< count`, and the count that the balancer was made for.
@@ -20,6 +22,21 @@ public protocol ServerView: ~Copyable, ~Escapable {
     /// included (``FailedSlotHold``). Not negative.
     func inFlight(_ index: Int) -> Int
 
+    /// The sum of ``inFlight(_:)``, for the bound of the strategies with a key. The answer that
+    /// comes for nothing adds them up.
+    var totalInFlight: Int { get }
+
+    /// The average answer time of a server; read by the strategies that
+    /// ``Strategy/usesAnswerTimes``.
+    func answerTime(_ index: Int) -> ServerTime
+
+    /// The ages of what is in flight on a server; read by those that ``Strategy/usesAges``.
+    func ages(_ index: Int) -> InFlightAges
+
+    /// Requests in flight on a server that are not counted in ``inFlight(_:)``, as it reports
+    /// itself (``ReportedLoad/foreign(now:)``); read by hot-cold.
+    func foreignLoad(_ index: Int, now: LoopInstant) -> Int
+
     /// Whether ``tier(_:)`` is worth asking; `false` saves the question.
     var hasTiers: Bool { get }
 
@@ -29,6 +46,14 @@ public protocol ServerView: ~Copyable, ~Escapable {
 }
 
 extension ServerView where Self: ~Copyable, Self: ~Escapable {
+    public var totalInFlight: Int {
+        var total = 0
+        for index in 0..<count { total += inFlight(index) }
+        return total
+    }
+    public func answerTime(_ index: Int) -> ServerTime { ServerTime() }
+    public func ages(_ index: Int) -> InFlightAges { InFlightAges() }
+    public func foreignLoad(_ index: Int, now: LoopInstant) -> Int { 0 }
     public var hasTiers: Bool { false }
     public func tier(_ index: Int) -> Int { 0 }
 

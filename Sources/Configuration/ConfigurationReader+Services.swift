@@ -26,6 +26,7 @@ extension ConfigurationReader {
             switch field.key {
             case "servers": servers = field
             case "version": version = value(field, example: "v1", Self.version)
+            case "discover": readSources(field, into: &service.discover)
             default: readShared(field, into: &service)
             }
         }
@@ -37,9 +38,11 @@ extension ConfigurationReader {
         {
             missingKey(
                 "servers", in: named.value, path: named.path, at: named.keyPlace,
-                help: "add 'servers: [3001, 3002]'")
+                help: "add 'servers: [3001, 3002]', or 'discover:' for servers that are found")
         }
         checkSecurity(of: &service, serverPlaces, at: named)
+        service.discover?.inherit(version: version, isSecure: service.tls != nil)
+        checkBalance(of: service.balance, at: named.path, place: named.keyPlace)
         checkSpoken(by: service, at: named)
         checkOrder(of: service, at: named.path)
         configuration.services.append(service)
@@ -63,12 +66,36 @@ extension ConfigurationReader {
                 at: named.keyPlace, path: named.path,
                 help: "write 'protocol: h2', or its servers without 'https://'")
         }
+        checkHealth(service, named)
         if service.spoken != .http1, service.sendsProxyProtocol != .off {
             report(
                 .conflict,
                 "\(title(named.path)) cannot tell each server connection's client: with "
                     + "HTTP/2, clients share them", at: named.keyPlace, path: named.path,
                 help: "remove 'send_proxy_protocol', or write 'protocol: http/1.1'")
+        }
+    }
+
+    /// A check must be one that the servers can answer.
+    private func checkHealth(_ service: ServiceConfiguration, _ named: Field) {
+        let health = service.health
+        guard health.isEnabled else { return }
+        let path = named.path + ["health"]
+        if health.grpcService != nil, service.spoken == .http1 {
+            report(
+                .conflict, "gRPC needs HTTP/2, and \(title(named.path)) speaks HTTP/1.1",
+                at: named.keyPlace, path: path,
+                help: "add 'protocol: h2c', or 'protocol: h2' for servers with https://")
+        }
+        if health.grpcService != nil, health.path != nil {
+            report(
+                .conflict, "\(title(path)) has both 'path' and 'grpc'", at: named.keyPlace,
+                path: path, help: "remove one of them")
+        }
+        if health.port != nil, service.servers.contains(where: { $0.address.unixPath != nil }) {
+            report(
+                .conflict, "\(title(path)) has a 'port', and a Unix socket has none",
+                at: named.keyPlace, path: path, help: "remove 'port'")
         }
     }
 
@@ -208,34 +235,6 @@ extension ConfigurationReader {
         }
     }
 
-    func readBalance(_ field: Field, into balance: inout ServiceConfiguration.Balance) {
-        let strategy: (String) -> Parsed<Strategy> = { text in
-            Value.word(
-                text, of: Strategy.self,
-                unsupported: [
-                    "least-time", "peak-ewma", "hot-cold", "ring-hash", "maglev", "rendezvous",
-                ])
-        }
-        guard case .map = field.value.content else {
-            if let value = value(field, example: "least-requests", strategy) {
-                balance.strategy = value
-            }
-            return
-        }
-        eachField(of: field.value, as: .named(.balance), at: field.path) { field in
-            switch field.key {
-            case "strategy": read(field, into: &balance.strategy, strategy)
-            case "choices": read(field, into: &balance.choices) { Value.integer($0, in: 2...16) }
-            case "slow_start":
-                read(field, into: &balance.slowStart) { text in
-                    Value.orOff(text) { Value.duration($0, allowsZero: true) }
-                        .map { $0 ?? .zero }
-                }
-            default: break
-            }
-        }
-    }
-
     func readHealth(_ field: Field, into health: inout ServiceConfiguration.HealthCheck) {
         if isOff(field) {
             health.isEnabled = false
@@ -261,6 +260,7 @@ extension ConfigurationReader {
                 if let text = text(of: field, example: "ok") { health.body = text.text }
             case "host": health.host = value(field, Value.fixedHost) ?? health.host
             case "port": health.port = value(field, example: "9000", Value.port) ?? health.port
+            case "grpc": read(field, into: &health.grpcService, Value.grpcService)
             default: break
             }
         }

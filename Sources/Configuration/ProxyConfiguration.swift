@@ -8,6 +8,8 @@ public struct ProxyConfiguration: Equatable, Sendable {
     /// Sorted by precedence: the first that matches wins.
     public var routes: [RouteConfiguration] = []
     public var services: [ServiceConfiguration] = []
+    /// An engine whose labels make more services and routes; `nil` without `discover`.
+    public var catalogue: DockerDiscovery?
     public var process = ProcessConfiguration()
     public var log = LogConfiguration()
     public var accessLog = AccessLogConfiguration()
@@ -95,6 +97,11 @@ public struct ListenerConfiguration: Equatable, Sendable {
         public struct Certificate: Equatable, Hashable, Sendable {
             public var certificate: String
             public var key: String
+
+            public init(certificate: String, key: String) {
+                self.certificate = certificate
+                self.key = key
+            }
         }
 
         /// The first is used when no name fits.
@@ -257,6 +264,8 @@ public struct RouteConfiguration: Equatable, Sendable {
 public struct ServiceConfiguration: Equatable, Sendable {
     public var name: String
     public var servers: [ServerConfiguration] = []
+    /// Where more servers are found; `nil` without `discover`.
+    public var discover: Sources?
     public var balance = Balance()
     public var health = HealthCheck()
     public var outliers = Outliers()
@@ -287,17 +296,39 @@ public struct ServiceConfiguration: Equatable, Sendable {
 
     public struct Balance: Equatable, Sendable {
         public var strategy = Strategy.leastRequests
-        /// For `p2c`: how many servers are drawn.
+        /// For `p2c` and `peak-ewma`: how many servers are drawn.
         public var choices = 2
+        /// For the strategies with a key: how far above the mean a server may be loaded, in
+        /// percent of it; `nil` for no bound.
+        public var boundedLoad: Int? = BalanceSettings.defaultBoundedLoad
+        /// For the strategies with a key: what it is.
+        public var key: Key?
+        /// For `hot-cold`: the response header in which a server tells its requests in flight.
+        public var loadHeader: String?
+        /// In percent of the servers: below this many healthy ones, health is ignored. 0 is off.
+        public var panicPercent = 0
+        /// Chooses beside, and is compared.
+        public var shadow: Strategy?
         public var slowStart = Interval.seconds(10)
         public init() {}
+
+        /// What of a request is hashed.
+        public enum Key: Equatable, Sendable {
+            case clientIP
+            case path
+            case header(String)
+            case cookie(String)
+            case query(String)
+        }
     }
 
     public struct HealthCheck: Equatable, Sendable {
         /// `health: off`: every server counts as up.
         public var isEnabled = true
-        /// `nil`: a TCP connect is the check.
+        /// `nil`: a TCP connect is the check, unless it is gRPC's.
         public var path: String?
+        /// gRPC's health service is asked about this one; empty for the server as a whole.
+        public var grpcService: String?
         public var interval = Interval.seconds(2)
         public var timeout = Interval.seconds(1)
         public var upAfter = 2
@@ -322,6 +353,8 @@ public struct ServiceConfiguration: Equatable, Sendable {
     public enum WhenAllDown: String, Sendable, CaseIterable {
         case fail
         case tryAll = "try"
+        /// Requests wait in the queue for a server, up to `timeouts.queue`.
+        case hold
     }
 
     public struct Retries: Equatable, Sendable {
@@ -374,6 +407,33 @@ public struct ServiceConfiguration: Equatable, Sendable {
         public var maximumAge = Interval.forever
         /// `nil` is `off`.
         public var maximumRequests: Int?
+        public init() {}
+    }
+
+    /// Where servers are found; those of all sources are joined.
+    public struct Sources: Equatable, Sendable {
+        public enum Source: Equatable, Sendable {
+            case docker(DockerDiscovery)
+            case dns(DNSDiscovery)
+            case etcd(EtcdDiscovery)
+
+            /// How it is called in status and logs; unique within a service.
+            public var name: String {
+                switch self {
+                case .docker: "docker"
+                case .dns: "dns"
+                case .etcd: "etcd"
+                }
+            }
+        }
+
+        public enum WhenLost: String, Sendable, CaseIterable { case keep }
+
+        /// In the order of the file.
+        public var list: [Source] = []
+        public var whenLost = WhenLost.keep
+        /// A list that leaves fewer is not believed.
+        public var minimumServers = 1
         public init() {}
     }
 

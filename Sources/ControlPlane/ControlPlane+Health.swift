@@ -1,6 +1,7 @@
 import Balancing
 import Configuration
 import DataPlane
+import Discovery
 import Health
 import Linux
 import Logging
@@ -13,21 +14,35 @@ extension ControlPlane {
 
     /// A new server begins: with checks, or at once when there are none.
     func join(_ server: ServerEntry) {
-        if server.isUp { rise(server) }
+        if server.isUp, !server.isDraining { rise(server) }
         writeFlags(of: server)
-        guard server.service.configuration.health.isEnabled else { return }
+        guard isChecked(server) else { return }
+        if !isServing, !server.isUp, !server.isDraining {
+            awaitedFirstChecks.insert(ObjectIdentifier(server))
+        }
         // Not within the commit that brought it.
         server.checkTimer = loop.after(.zero) { [unowned self] in check(server) }
+    }
+
+    /// By its service's checks; one that a source has found needs at least a connection.
+    private func isChecked(_ server: ServerEntry) -> Bool {
+        server.service.configuration.health.isEnabled || !server.isAdmitted
     }
 
     /// Timers and thresholds of a service changed.
     func changeSettings(of service: ServiceEntry, to configuration: ServiceConfiguration) {
         let old = service.configuration.health
+        let oldBalance = service.configuration.balance
         service.configuration = configuration
+        if oldBalance.strategy != configuration.balance.strategy
+            || oldBalance.shadow != configuration.balance.shadow
+        {
+            forgetShadow(of: service)
+        }
         guard old != configuration.health else { return }
         for server in service.servers {
             stopChecking(server)
-            if configuration.health.isEnabled {
+            if isChecked(server) {
                 server.checkTimer = loop.after(.zero) { [unowned self] in check(server) }
             }
             writeFlags(of: server)
@@ -36,10 +51,25 @@ extension ControlPlane {
 
     // MARK: - Checks
 
+    /// How soon a found server that does not listen yet is asked again; doubled each time, up to
+    /// the interval of its checks. It has been started a moment ago, and traffic waits for it.
+    private static let eagerness = Interval.milliseconds(20)
+
+    private func interval(of server: ServerEntry) -> Interval {
+        let interval = server.service.configuration.health.interval
+        let isNew = !server.isAdmitted || server.health.standing == .checking
+        guard server.isFound, isNew, !server.hasBeenUp, server.failureCount < 16 else {
+            return interval
+        }
+        return min(
+            interval,
+            Interval(nanoseconds: Self.eagerness.nanoseconds << UInt64(server.failureCount / 4)))
+    }
+
     private func check(_ server: ServerEntry) {
-        let health = server.service.configuration.health
         server.probe?.cancel()
-        server.schedule.checkStarted(now: loop.now, interval: health.interval, random: &random)
+        server.schedule.checkStarted(
+            now: loop.now, interval: interval(of: server), random: &random)
         let probe = Probe(
             Probe.Question(
                 server.service.configuration, tls: credentials.services[server.service.name],
@@ -54,7 +84,15 @@ extension ControlPlane {
         probe.start()
     }
 
+    /// Something has happened to the server: its next check is due.
+    func checkNow(_ server: ServerEntry) {
+        guard isChecked(server), !server.isLeaving, server.probe == nil else { return }
+        if let timer = server.checkTimer { loop.cancel(timer) }
+        server.checkTimer = loop.after(.zero) { [unowned self] in check(server) }
+    }
+
     func stopChecking(_ server: ServerEntry) {
+        awaitedFirstChecks.remove(ObjectIdentifier(server))
         server.probe?.cancel()
         server.probe = nil
         if let timer = server.checkTimer { loop.cancel(timer) }
@@ -67,12 +105,17 @@ extension ControlPlane {
         server.lastCheck = ServerEntry.Check(
             verdict: verdict, duration: duration, at: Clock.wall())
         let thresholds = server.service.thresholds
+        if server.isFound { tellDriver(of: server, hasPassed: verdict == .passed) }
+        guard server.service.configuration.health.isEnabled else {
+            return admit(server, verdict, duration)
+        }
         switch verdict {
         case .passed:
             server.failureCount = 0
+            server.isAdmitted = true
             if server.health.checkPassed(thresholds) == .becameUp {
                 rise(server)
-                say(server, "up: check passed in \(duration.words)")
+                say(server, "up: check passed in \(duration.words)\(Self.sinceStart(server))")
             }
         case .failed(let reason):
             server.failureCount += 1
@@ -84,18 +127,41 @@ extension ControlPlane {
                     server, "down: check failed \(server.failureCount) times, last \(reason.word)",
                     isBad: true)
             case .becameUp, .nothing:
-                if !server.hasBeenUp, server.failureCount == 1 {
+                // A container that has just been started takes a moment.
+                if !server.hasBeenUp, server.failureCount == (server.isFound ? 16 : 1) {
                     say(server, "not up yet: check failed, \(reason.word)", isBad: true)
                 }
             }
         }
+        judgeSources(of: server.service)
         writeFlags(of: server)
-        if awaitedFirstChecks.remove(ObjectIdentifier(server)) != nil, awaitedFirstChecks.isEmpty {
-            whenFirstChecksEnd?()
-        }
+        awaitedFirstChecks.remove(ObjectIdentifier(server))
     }
 
-    private func say(_ server: ServerEntry, _ sentence: String, isBad: Bool = false) {
+    /// Without checks, one connection lets a found server in.
+    private func admit(
+        _ server: ServerEntry, _ verdict: ProbeVerdict, _ duration: Interval
+    ) {
+        guard case .passed = verdict, !server.isAdmitted else {
+            server.failureCount += 1
+            return
+        }
+        server.failureCount = 0
+        server.isAdmitted = true
+        stopChecking(server)
+        awaitedFirstChecks.remove(ObjectIdentifier(server))
+        rise(server)
+        say(server, "up: it listens\(Self.sinceStart(server))")
+        judgeSources(of: server.service)
+        writeFlags(of: server)
+    }
+
+    /// `, 0.4 s after its start`, when its source knows.
+    static func sinceStart(_ server: ServerEntry) -> String {
+        server.timeToUp.map { ", \($0.words) after its start" } ?? ""
+    }
+
+    func say(_ server: ServerEntry, _ sentence: String, isBad: Bool = false) {
         let text = "\(describe(server)) \(sentence)"
         // The first lines of a run are the announcement's.
         if !isServing, announcesOnTerminal { return }
@@ -114,16 +180,19 @@ extension ControlPlane {
 
     /// A server that serves from now on starts with a small share, unless there is nobody to
     /// leave the rest to, or everybody is new.
-    private func rise(_ server: ServerEntry) {
+    func rise(_ server: ServerEntry) {
         server.since = Clock.wall()
         let isFirst = !server.hasBeenUp
         server.hasBeenUp = true
+        if isFirst { timeStart(of: server) }
         let isBeginning =
             server.isInitial && isFirst && loop.now - startInstant < Self.initialPeriod
         let hasOthers = server.service.servers.contains { $0 !== server && $0.isInRotation }
         let window = server.service.configuration.balance.slowStart
         guard !isBeginning, hasOthers, window > .zero else { return }
         let cell = server.cell
+        // What it took before it went says nothing about a process that is new.
+        cells[cell].time.store(0, ordering: .relaxed)
         cells[cell].warmSince.store(loop.now.nanoseconds, ordering: .relaxed)
         cells[cell].warmAnswers.store(
             cells[cell].answers.load(ordering: .relaxed), ordering: .relaxed)
@@ -157,7 +226,7 @@ extension ControlPlane {
     /// What the loops look at before they pick a server.
     func writeFlags(of server: ServerEntry) {
         var flags = ServerFlags(weight: server.configuration.weight, isUp: server.isUp)
-        flags.isDraining = server.isLeaving || server.operatorState == .drain
+        flags.isDraining = server.isDraining
         flags.isInMaintenance = server.operatorState == .maintenance
         flags.isWarming = server.isWarming
         // What a server needs to be warm is written before it may be picked.

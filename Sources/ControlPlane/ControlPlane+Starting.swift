@@ -1,5 +1,6 @@
 import Configuration
 import DataPlane
+import Discovery
 import Linux
 import Logging
 import Memory
@@ -190,7 +191,8 @@ extension ControlPlane {
         switch error {
         case .addressInUse:
             return port.map {
-                "\(name): the port is in use by another program (ss -ltnp 'sport = :\($0)' names it)"
+                "\(name): the port is in use by another program "
+                    + "(ss -ltnp 'sport = :\($0)' names it)"
             } ?? "\(name): another program listens there, or the path is no socket"
         case .permissionDenied, .notPermitted:
             return port != nil
@@ -223,6 +225,8 @@ extension ControlPlane {
         try accessLog.start()
         watchFile()
         watchCertificates()
+        renewCatalogue()
+        renewDrivers()
         loop.every(.seconds(1)) { [unowned self] in sample() }
         loop.every(.milliseconds(250)) { [unowned self] in
             warm()
@@ -237,16 +241,40 @@ extension ControlPlane {
         awaitedFirstChecks = Set(
             servers.filter { $0.service.configuration.health.isEnabled && !$0.isUp }
                 .map { ObjectIdentifier($0) })
-        let patience = services.map(\.configuration.health.timeout).max() ?? .zero
-        loop.after(min(patience, .seconds(1))) { [unowned self] in serve(opened) }
-        whenFirstChecksEnd = { [unowned self] in serve(opened) }
-        if awaitedFirstChecks.isEmpty { serve(opened) }
+        closedDoors = opened
+        serveWhenReady(until: loop.now + patience)
+    }
+
+    /// Requests wait for the first checks at most this long, and for sources that have to be
+    /// asked first.
+    private var patience: Interval {
+        if !drivers.isEmpty || catalogue != nil { return .seconds(5) }
+        return min(services.map(\.configuration.health.timeout).max() ?? .zero, .seconds(1))
+    }
+
+    private static let glanceAtDoors = Interval.milliseconds(5)
+
+    private func serveWhenReady(until deadline: LoopInstant) {
+        guard !isServing, !isStopping else { return }
+        let isReady = awaitedFirstChecks.isEmpty && !awaitsSources
+        if isReady || loop.now >= deadline { return serve() }
+        loop.after(Self.glanceAtDoors) { [unowned self] in serveWhenReady(until: deadline) }
+    }
+
+    /// Whether a source has not said yet which servers there are, or that it does not know.
+    private var awaitsSources: Bool {
+        if catalogue?.standing.condition == .connecting || isMembershipDue || isChanging {
+            return true
+        }
+        guard heardServices.isEmpty, effective(base) == file else { return true }
+        return sets.values.contains { set in
+            set.standings.contains { $0.standing.condition == .connecting }
+        }
     }
 
     private func startLoops(_ snapshot: Snapshot, connectionCapacity: Int) throws(Errno) {
         // Our name in Via is unlike that of any other staithe, so that a loop is one of ours.
         let pseudonym = "staithe-" + String(UInt32.random(in: .min ... .max), radix: 16)
-        let serviceCells = ServiceCells(zeroed: serviceCapacity)
         let clientCounts = ClientCounts()
         for index in 0..<loopCount {
             let parameters = WorkerParameters(
@@ -270,11 +298,11 @@ extension ControlPlane {
     }
 
     /// Opens the doors.
-    private func serve(_ opened: [OpenedListener]) {
-        guard !isServing else { return }
+    private func serve() {
         isServing = true
-        whenFirstChecksEnd = nil
-        hand(opened)
+        awaitedFirstChecks = []
+        hand(closedDoors)
+        closedDoors = []
         announce()
         options.whenServing?(adminSocketPath)
     }

@@ -9,11 +9,12 @@ extension ControlPlane {
         switch signal {
         case .hangUp:
             reload(cause: "SIGHUP") { _ in }
-        case .interrupt, .terminate:
+        case .interrupt, .terminate, .quit:
             stop()
         case .reopen:
             accessLog.reopen()
             log.info("SIGUSR1: log files are opened again")
+        case .second: break
         case .childEnded:
             Children.reap()
         }
@@ -34,6 +35,7 @@ extension ControlPlane {
         isStopping = true
         let time = file.process.shutdown
         log.info("stopping: requests in flight have \(time.words) to finish")
+        stopDrivers()
         for server in servers { stopChecking(server) }
         if runningLoops.isEmpty { return loop.stop() }
         post(.drain(deadline: Clock.monotonic() + time))

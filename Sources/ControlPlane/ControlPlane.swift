@@ -1,5 +1,6 @@
 import Configuration
 import DataPlane
+import Discovery
 import Linux
 import Logging
 import Memory
@@ -22,6 +23,7 @@ public final class ControlPlane {
     // What is shared with the loops.
     let cells: ServerCells
     let listenerCells: ListenerCells
+    let serviceCells: ServiceCells
     let mailboxes: [LoopMailbox]
     let control: ControlMailbox
     let names = NameTable()
@@ -30,6 +32,8 @@ public final class ControlPlane {
 
     // The configuration.
     /// As it was read last without a mistake.
+    var base: ProxyConfiguration
+    /// The same, with what labels say besides.
     var file: ProxyConfiguration
     var live = LiveChanges()
     /// 0 before the first configuration is published.
@@ -45,11 +49,25 @@ public final class ControlPlane {
     /// How often the files of certificates were seen to change.
     var certificateNotices = 0
     var certificateComplaint: String?
+    let nameService: NameService
     let naming: Naming
     var watcher: FileWatcher?
     /// One change at a time: each waits for names to resolve, the others for it.
     var pendingChanges: [() -> Void] = []
     var isChanging = false
+
+    // Where servers are found.
+    /// By the name of the service.
+    var sets: [String: ServerSet] = [:]
+    var drivers: [SourceKey: RunningDriver] = [:]
+    let engines: DockerEngines
+    var catalogue: CatalogueKeeper?
+    var saidCatalogue: SourceStanding?
+    /// Services whose sources have said something that has not been applied yet.
+    var heardServices: Set<String> = []
+    var isMembershipDue = false
+    /// Found servers for which there was no room.
+    var unplacedCount = 0
 
     // What runs.
     var services: [ServiceEntry] = []
@@ -80,10 +98,12 @@ public final class ControlPlane {
     // Starting and stopping.
     let startedAt: Int64
     let startInstant: LoopInstant
+    let serviceCells = ServiceCells(zeroed: serviceCapacity)
     var isServing = false
     /// Initial servers whose first check has no verdict yet.
     var awaitedFirstChecks: Set<ObjectIdentifier> = []
-    var whenFirstChecksEnd: (() -> Void)?
+    /// What is opened then.
+    var closedDoors: [OpenedListener] = []
     var adminServer: AdminServer?
     var adminSocketPath: String?
     var isStopping = false
@@ -106,6 +126,7 @@ public final class ControlPlane {
     ) throws(Errno) {
         self.options = options
         self.ticketKeys = ticketKeys
+        base = configuration
         file = configuration
         loop = try ControlLoop()
         let sentences = SentenceOutput()
@@ -115,11 +136,14 @@ public final class ControlPlane {
         }
         cells = ServerCells(zeroed: serverCapacity)
         listenerCells = ListenerCells(zeroed: listenerCapacity)
+        serviceCells = ServiceCells(zeroed: serviceCapacity)
         var mailboxes: [LoopMailbox] = []
         for _ in 0..<workerCount { mailboxes.append(try LoopMailbox()) }
         self.mailboxes = mailboxes
         control = try ControlMailbox()
-        naming = try Naming(loop)
+        nameService = NameService(loop)
+        naming = Naming(nameService)
+        engines = DockerEngines(loop: loop, naming: naming)
         let events = try Mailbox<AccessLog.Event>()
         accessLogEvents = events
         accessLog = AccessLog(names: names) { events.post($0) }

@@ -66,6 +66,13 @@ struct Exchange: ~Copyable {
     /// The client is a proxy whose word about its own client counts.
     var isTrusted = false
     var hasQueued = false
+    /// It waits, or has waited, because nobody could be picked.
+    var isHeld = false
+    /// It is its turn to go on after that.
+    var isReleased = false
+    /// Attempts that do not count against their servers any more: the service has been empty
+    /// since.
+    var forgivenCount = 0
     var queuedAt = LoopInstant.zero
     var queueDeadline = LoopInstant.never
     var requestID: UInt64 = 0
@@ -100,6 +107,10 @@ struct Exchange: ~Copyable {
     /// The server whose in-flight count includes this exchange; −1 for none.
     var heldCell: Int32 = -1
     var memberIndex: Int32 = -1
+    /// Where its attempt was counted besides, and is to be taken off again.
+    var countsAge = false
+    var countsTotal = false
+    var key = RequestKey.unknown
     var mustConnectAnew = false
     var whyNoRetry = Retried.no
     /// The queue of exchanges that wait for a slot, by exchange slot.

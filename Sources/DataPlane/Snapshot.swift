@@ -1,3 +1,4 @@
+public import Balancing
 public import Configuration
 public import Linux
 import Routing
@@ -37,6 +38,9 @@ public final class Snapshot: Sendable {
         public var members: [Member]
         /// `nil`: its servers are spoken to as they are.
         public var tls: ClientTLS?
+        /// For the strategy, if it looks keys up. Made once, here: it takes milliseconds.
+        let table: HashTable?
+        let shadowTable: HashTable?
 
         public init(
             id: Int, configuration: ServiceConfiguration, members: [Member], tls: ClientTLS?
@@ -45,6 +49,28 @@ public final class Snapshot: Sendable {
             self.id = id
             self.configuration = configuration
             self.members = members
+            let identities = members.map(\.identity)
+            table = HashTable(configuration.balance.strategy, servers: identities)
+            shadowTable = configuration.balance.shadow.flatMap {
+                HashTable($0, servers: identities)
+            }
+        }
+
+        /// What its balancer is made of.
+        var settings: BalanceSettings {
+            BalanceSettings(
+                configuration.balance.strategy, choices: configuration.balance.choices,
+                boundedLoad: configuration.balance.boundedLoad)
+        }
+
+        /// The same for the strategy that runs beside.
+        var shadowSettings: BalanceSettings {
+            BalanceSettings(
+                configuration.balance.shadow ?? .first, choices: configuration.balance.choices,
+                boundedLoad: configuration.balance.boundedLoad)
+        }
+        var shadowServers: [ServerIdentity] {
+            configuration.balance.shadow == nil ? [] : members.map(\.identity)
         }
     }
 
@@ -54,18 +80,20 @@ public final class Snapshot: Sendable {
         public var address: SocketAddress
         /// What `host: server` sends: the address as it was written.
         public var authority: String
-        public var isBackup: Bool
+        /// Its name, weight and tier.
+        public var identity: ServerIdentity
         /// For whom its certificate must be.
         public var tlsName: String
 
         public init(
-            cell: Int, address: SocketAddress, authority: String, isBackup: Bool, tlsName: String
+            cell: Int, address: SocketAddress, authority: String, identity: ServerIdentity,
+            tlsName: String
         ) {
             self.tlsName = tlsName
             self.cell = cell
             self.address = address
             self.authority = authority
-            self.isBackup = isBackup
+            self.identity = identity
         }
     }
 

@@ -127,16 +127,25 @@ extension Worker where Kernel: ~Copyable {
         guard cell >= 0, let service = turn.value.service else { return }
         turn.value.heldCell = -1
         let duration = now - turn.value.attemptBegan
+        if turn.value.countsAge {
+            turn.value.countsAge = false
+            cells[cell].ages.wrappingSubtract(
+                InFlightAges.one(since: turn.value.attemptBegan), ordering: .relaxed)
+        }
+        let slot = SlotNote(
+            cell: cell, service: service.value.id, countsTotal: turn.value.countsTotal,
+            wantsEnd: service.value.wantsEnds, hint: Int(turn.value.memberIndex))
+        turn.value.countsTotal = false
         if failed {
             if let hold = service.value.successes.holdInterval(failedAfter: duration),
-                held.hold(server: UInt32(cell), until: now + hold)
+                held.hold(server: slot.number, until: now + hold)
             {
                 return
             }
         } else if turn.value.responseStage == .complete {
             service.value.successes.succeeded(after: duration)
         }
-        releaseSlot(cell)
+        releaseSlot(slot)
     }
 
     // MARK: - Attempts that fail
@@ -228,8 +237,9 @@ extension Worker where Kernel: ~Copyable {
 
     private mutating func hasAnotherServer(_ turn: Turn) -> Bool {
         guard let service = turn.value.service else { return false }
+        if service.value.holdsWhenDown { return true }
         service.value.prepare(
-            now: now, tried: turn.value.tried, triedCount: min(8, turn.value.attemptCount))
+            now: now, tried: turn.value.tried, triedCount: triedCount(of: turn))
         service.value.roster.ignoresLimit = true
         service.value.roster.ignoresHealth = service.value.triesAllWhenDown
         return service.value.roster.hasEligible
@@ -304,6 +314,9 @@ extension Worker where Kernel: ~Copyable {
                 UInt64(status) << 48 | microseconds, ordering: .relaxed)
         }
         if status >= 500 { cells[cell].failures.wrappingAdd(1, ordering: .relaxed) }
+        if turn.value.service?.value.recordsTimes == true {
+            recordTime(turn, cell, failed: status >= 500)
+        }
         switch status {
         case 502, 503, 504: noteOutlier(turn, cell)
         default:
@@ -326,6 +339,7 @@ extension Worker where Kernel: ~Copyable {
         default: break
         }
         cells[cell].failures.wrappingAdd(1, ordering: .relaxed)
+        if turn.value.service?.value.recordsTimes == true { recordTime(turn, cell, failed: true) }
         noteOutlier(turn, cell)
     }
 
@@ -380,6 +394,12 @@ extension Worker where Kernel: ~Copyable {
         }
     }
 
+    /// Why the exchange has waited in vain.
+    private func reasonForWaiting(_ turn: Turn) -> Reason {
+        guard turn.value.isHeld, let service = turn.value.service else { return .queueTimeout }
+        return service.value.roster.count == 0 ? .noServer : .noHealthyServer
+    }
+
     private mutating func timeUp(_ turn: Turn) {
         guard turn.value.deadline <= now else {
             setDeadline(turn.value.client, turn.value.deadline)
@@ -391,7 +411,7 @@ extension Worker where Kernel: ~Copyable {
             break
         case .queued:
             leaveQueue(turn)
-            answer(turn, isTotal ? .totalTimeout : .queueTimeout)
+            answer(turn, isTotal ? .totalTimeout : reasonForWaiting(turn))
         case .backingOff:
             if isTotal {
                 answer(turn, .totalTimeout)

@@ -46,6 +46,7 @@ extension Worker where Kernel: ~Copyable {
         runQueued()
         runTimers()
         releaseHeldSlots()
+        if holdAt <= now { releaseHeldRequests() }
         if !dirtySessions.isEmpty { flushSessions() }
         reap()
         trimBlocks()
@@ -59,6 +60,7 @@ extension Worker where Kernel: ~Copyable {
         if held.next != .never { wait = min(wait, held.next - now) }
         // Another loop may have closed the connection that makes room here.
         if pausedListenerCount > 0 { wait = min(wait, .milliseconds(100)) }
+        if holdAt != .never { wait = min(wait, max(holdAt - now, .milliseconds(1))) }
         if trimAt != .never { wait = min(wait, max(trimAt - now, .milliseconds(1))) }
         if let drainDeadline { wait = min(wait, max(drainDeadline - now, .milliseconds(1))) }
         return wait == .forever ? nil : wait
@@ -163,7 +165,7 @@ extension Worker where Kernel: ~Copyable {
     }
 
     private mutating func releaseHeldSlots() {
-        while let cell = held.popDue(now: now) { releaseSlot(Int(cell)) }
+        while let number = held.popDue(now: now) { releaseSlot(SlotNote(number: number)) }
     }
 
     /// Frees what was closed during the turn.

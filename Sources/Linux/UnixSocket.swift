@@ -73,3 +73,17 @@ public enum UnixSocket {
         return unsafe address.withSockaddr(body)
     }
 }
+
+extension UnixSocket {
+    /// Connects without waiting, now or later: a Unix socket says at once whether somebody
+    /// listens. Reads and writes do not wait either.
+    public static func beginConnecting(to path: String) throws(Errno) -> FileDescriptor {
+        let descriptor = try make(blocking: false)
+        let number = descriptor.number
+        let status = try unsafe withAddress(path) { address, length in
+            unsafe linux_connect(number, address, length)
+        }
+        guard status == 0 else { throw .current }
+        return descriptor
+    }
+}

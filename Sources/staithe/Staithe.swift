@@ -24,8 +24,22 @@ struct Staithe: ParsableCommand {
             """,
         version: "staithe \(version)",
         subcommands: [
-            Run.self, Check.self, Reload.self, Status.self, Add.self, Drain.self, Remove.self,
-            Set.self, Demo.self, Short.self,
+            // A line each, in the order of the help.
+            Run.self,
+            Check.self,
+            Reload.self,
+            Status.self,
+            Wait.self,
+            Add.self,
+            Drain.self,
+            Remove.self,
+            Set.self,
+            Health.self,
+            Demo.self,
+            Announce.self,
+            Bench.self,
+            Explain.self,
+            Short.self,
         ],
         defaultSubcommand: Short.self)
 

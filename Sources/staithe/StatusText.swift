@@ -7,7 +7,10 @@ enum StatusText {
         for service in status.services {
             lines.append(line(about: service))
             lines += table(of: service)
+            if let shadow = service.shadow { lines += shadowLines(shadow) }
+            for source in service.sources ?? [] { lines += words(about: source, indent: "  ") }
         }
+        if let catalogue = status.catalogue { lines += words(about: catalogue, indent: "") }
         if status.liveChanges > 0, status.file != nil {
             let changes = status.liveChanges == 1 ? "live change" : "live changes"
             lines.append("\(status.liveChanges) \(changes) not in the file")
@@ -26,18 +29,55 @@ enum StatusText {
         return lines.joined(separator: "\n")
     }
 
+    /// Nothing, of a source that is there and has nothing to complain about.
+    private static func words(about source: SourceAnswer, indent: String) -> [String] {
+        var lines: [String] = []
+        if source.state != "connected" {
+            let reason = source.reason.map { ": \($0)" } ?? ""
+            let isKept = source.servers > 0 ? "; its servers stay as they are known" : ""
+            lines.append(
+                "\(indent)\(source.name) \(source.state) since \(clock(source.since))\(reason)\(isKept)"
+            )
+        }
+        for warning in source.warnings {
+            let help = warning.help.map { "; \($0)" } ?? ""
+            lines.append("\(indent)warning: \(warning.subject): \(warning.sentence)\(help)")
+        }
+        return lines
+    }
+
     private static func line(about service: ServiceAnswer) -> String {
         var text = "\(service.name)  \(service.balance)  "
         text += "\(service.up) of \(service.total) up   \(grouped(service.rps)) req/s"
         if let p50 = service.p50Ms, let p99 = service.p99Ms {
             text += "   p50 \(milliseconds(p50))  p99 \(milliseconds(p99))"
         }
-        return text + "   failed \(service.failed)"
+        text += "   failed \(service.failed)"
+        if service.panicking == true { text += "   panic: health is ignored" }
+        return text
     }
 
     private static func table(of service: ServiceAnswer) -> [String] {
         columns(service.servers.map { row(of: $0) }, alignsRight: [false, false, true, true, true])
             .map { "  \($0)" }
+    }
+
+    /// What another strategy would have done.
+    private static func shadowLines(_ shadow: ServiceAnswer.Shadow) -> [String] {
+        var line = "  shadow \(shadow.strategy)  "
+        guard shadow.picks > 0 else { return [line + "no requests yet"] }
+        line += "agrees in \(percent(shadow.agreement)) of \(grouped(Double(shadow.picks)))"
+        if let difference = shadow.differenceMs {
+            let size = milliseconds(abs(difference))
+            line +=
+                size == "0 ms"
+                ? ", its servers answer as fast"
+                : ", its servers answer \(size) \(difference < 0 ? "faster" : "slower")"
+        }
+        let shares = shadow.shares.map {
+            "\($0.id) \(percent($0.share)) \u{2192} \(percent($0.shadow))"
+        }
+        return [line, "    shares " + shares.joined(separator: ", ")]
     }
 
     private static func row(of server: ServerAnswer) -> [String] {
@@ -49,6 +89,9 @@ enum StatusText {
         if server.inFlight > 0 { notes.append("\(server.inFlight) in flight") }
         if let reason = server.check?.reason { notes.append("check: \(reason)") }
         if server.address != server.id { notes.append(server.address) }
+        if let time = server.startToFirstRequestMs {
+            notes.append("first request \(milliseconds(time)) after its start")
+        }
         return [
             server.id, standing(of: server), percent(server.share),
             "\(grouped(server.rps))/s", "failed \(server.failed)",

@@ -5,7 +5,7 @@ import Testing
 struct RotationTests {
     private func sequence(_ weights: [Int], picks: Int) -> String {
         var random = ZeroGenerator()
-        var balancer = Balancer(strategy: .roundRobin, count: weights.count, random: &random)
+        var balancer = Balancer(strategy: .roundRobin, weights: weights, random: &random)
         let servers = Servers(weights: weights)
         let names = Array("abcdefgh")
         var text = ""
@@ -30,7 +30,7 @@ struct RotationTests {
         let weights = (0..<count).map { _ in Int.random(in: 0...20, using: &random) }
         let total = weights.reduce(0, +)
         guard total > 0 else { return }
-        var balancer = Balancer(strategy: .roundRobin, count: count, random: &random)
+        var balancer = Balancer(strategy: .roundRobin, weights: weights, random: &random)
         let servers = Servers(weights: weights)
         var picks: [Int] = []
         for _ in 0..<3 * total {
@@ -56,7 +56,7 @@ struct RotationTests {
             var tally = Array(repeating: 0, count: weights.count)
             for _ in 0..<7000 {
                 var balancer = Balancer(
-                    strategy: .roundRobin, count: weights.count, random: &random)
+                    strategy: .roundRobin, weights: weights, random: &random)
                 guard let index = balancer.pick(servers, random: &random) else { continue }
                 tally[index] += 1
             }
@@ -68,7 +68,7 @@ struct RotationTests {
     func largePool() {
         var random = SeededGenerator(seed: 5)
         let weights = (0..<3000).map { 1 + $0 % 7 }
-        var balancer = Balancer(strategy: .roundRobin, count: 3000, random: &random)
+        var balancer = Balancer(strategy: .roundRobin, weights: weights, random: &random)
         let total = weights.reduce(0, +)
         #expect(balancer.tally(Servers(weights: weights), picks: total, random: &random) == weights)
     }

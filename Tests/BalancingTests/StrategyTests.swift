@@ -67,7 +67,7 @@ struct RandomTests {
     func shares(count: Int) {
         var random = SeededGenerator(seed: UInt64(count))
         let weights = (0..<count).map { $0 % 4 }
-        var balancer = Balancer(strategy: .random, count: count, random: &random)
+        var balancer = Balancer(strategy: .random, weights: weights, random: &random)
         let tally = balancer.tally(
             Servers(weights: weights), picks: 300 * count, random: &random)
         #expect(fits(tally, weights: weights), "\(tally)")
@@ -118,7 +118,7 @@ struct BestOfDrawsTests {
     func idle(count: Int) {
         var random = SeededGenerator(seed: 13)
         let weights = (0..<count).map { 1 + $0 % 3 }
-        var balancer = Balancer(strategy: .powerOfTwoChoices, count: count, random: &random)
+        var balancer = Balancer(strategy: .powerOfTwoChoices, weights: weights, random: &random)
         let tally = balancer.tally(
             Servers(weights: weights), picks: 1000 * count, random: &random)
         #expect(fits(tally, weights: weights), "\(tally)")
@@ -128,7 +128,7 @@ struct BestOfDrawsTests {
     func weighted() {
         var random = SeededGenerator(seed: 14)
         var servers = Servers(weights: [4, 1])
-        var balancer = Balancer(strategy: .powerOfTwoChoices, count: 2, random: &random)
+        var balancer = Balancer(strategy: .powerOfTwoChoices, weights: [4, 1], random: &random)
         servers.inFlight = [6, 1]  // 7/4 against 2/1
         #expect(balancer.tally(servers, picks: 50, random: &random) == [50, 0])
         servers.inFlight = [8, 1]  // 9/4 against 2/1

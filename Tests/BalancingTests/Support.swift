@@ -42,7 +42,41 @@ struct Servers: ServerView {
     func tier(_ index: Int) -> Int { tiers[index] }
 }
 
+extension ServerIdentity {
+    /// `server-0`, `server-1` and so on, in units of the configuration.
+    static func some(weights: [Int]) -> [ServerIdentity] {
+        weights.enumerated().map { ServerIdentity(name: "server-\($0)", weight: $1) }
+    }
+}
+
 extension Balancer {
+    /// For servers with the given weights, in units of the configuration.
+    init(
+        strategy: Strategy, choices: Int = 2, boundedLoad: Int? = nil, weights: [Int],
+        random: inout some RandomNumberGenerator
+    ) {
+        self.init(
+            BalanceSettings(strategy, choices: choices, boundedLoad: boundedLoad),
+            servers: ServerIdentity.some(weights: weights), random: &random)
+    }
+
+    /// For servers of the same weight.
+    init(
+        strategy: Strategy, choices: Int = 2, boundedLoad: Int? = nil, count: Int,
+        random: inout some RandomNumberGenerator
+    ) {
+        self.init(
+            strategy: strategy, choices: choices, boundedLoad: boundedLoad,
+            weights: Array(repeating: 1, count: count), random: &random)
+    }
+
+    mutating func rebuild(count: Int, oldIndex: (Int) -> Int?) {
+        var random = ZeroGenerator()
+        rebuild(
+            settings, servers: ServerIdentity.some(weights: Array(repeating: 1, count: count)),
+            oldIndex: oldIndex, random: &random)
+    }
+
     /// How often each server is picked in `count` picks.
     mutating func tally(
         _ servers: Servers, picks count: Int, random: inout some RandomNumberGenerator

@@ -29,7 +29,7 @@ struct ChunkedVector: Sendable, CustomTestStringConvertible {
         self.init(rule, title, text, .accepted(framed: text, content: content))
     }
 
-    private static let long = String(repeating: "x", count: 5000)
+    private static let long = String(repeating: "x", count: 8300)
 
     static let all: [ChunkedVector] = [
         .init("RFC 9112 §7.1", "no content", "0\r\n\r\n", content: ""),

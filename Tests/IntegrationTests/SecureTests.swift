@@ -137,17 +137,21 @@ struct SecureTests {
         let server = try ScriptedServer(isRecording: false) { request in
             ok("\(request["X-Client-Cert-Subject"] ?? "-")")
         }
-        let proxy = try ProxyProcess(
-            plan(
-                [authority.certificate(["a.test"])],
-                tls: "client_auth: require\nclient_ca: \(authority.file)",
-                servers: [server.address]))
+        var required = plan(
+            [try authority.certificate(["a.test"])],
+            tls: "client_auth: require\nclient_ca: \(authority.file)",
+            servers: [server.address])
+        required.rest = "access_log: { mode: all }"
+        let proxy = try ProxyProcess(required)
         let mine = try authority.certificate(["somebody"])
         #expect(try curl(proxy).ending != .exited(0))
         let known = try curl(
             proxy, "/", "--cert", mine.certificate, "--key", mine.key,
             "-H", "X-Client-Cert-Subject: CN=root")
         #expect(known.text == "CN=somebody")
+        #expect(
+            eventually { proxy.process.output.contains(#""client_cert":"CN=somebody""#) },
+            "\(proxy.process.output)")
     }
 
     @Test("With strict_sni a host must belong to the name that TLS was asked for")

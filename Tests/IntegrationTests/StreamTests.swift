@@ -44,7 +44,8 @@ struct StreamTests {
             let text = String(decoding: request.content, as: UTF8.self)
             let sum = request.trailers.first { $0.name.lowercased() == "x-sum" }?.value ?? "-"
             return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                + "3\r\n\(text.prefix(3))\r\n2\r\n\(text.dropFirst(3))\r\n0\r\nX-Back: \(sum)\r\n\r\n"
+                + "3\r\n\(text.prefix(3))\r\n2\r\n\(text.dropFirst(3))\r\n0\r\n"
+                + "X-Back: \(sum)\r\n\r\n"
         }
         let proxy = try proxy(server)
         let client = try FrameClient(port: proxy.port)

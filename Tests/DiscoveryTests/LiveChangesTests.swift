@@ -1,5 +1,5 @@
 import Configuration
-import ControlPlane
+import Discovery
 import Testing
 
 @Suite("Live changes over a file")

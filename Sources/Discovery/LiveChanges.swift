@@ -32,6 +32,11 @@ public struct LiveChanges: Equatable {
     private var removed: [Key: ServerConfiguration] = [:]
     private var weights: [Key: WeightChange] = [:]
     private var states: [Key: OperatorState] = [:]
+    /// What an operator wants of servers that a source has found, by their identity: nothing
+    /// that a file could contain, and forgotten when the server has gone.
+    private var withdrawn: Set<Key> = []
+    private var foundWeights: [Key: Int] = [:]
+    private var foundStates: [Key: OperatorState] = [:]
 
     public init() {}
 
@@ -79,6 +84,53 @@ public struct LiveChanges: Equatable {
     }
 
     public func state(of key: Key) -> OperatorState { states[key] ?? .up }
+
+    // MARK: - Servers that a source has found
+
+    /// Takes a server out for as long as its source names it.
+    ///
+    /// - Parameter key: with the member's identity in the place of the name, as below.
+    public mutating func withdraw(_ key: Key) {
+        withdrawn.insert(key)
+        foundWeights[key] = nil
+        foundStates[key] = nil
+    }
+
+    public mutating func setWeight(_ weight: Int, ofFound key: Key) { foundWeights[key] = weight }
+
+    public mutating func setState(_ state: OperatorState, ofFound key: Key) {
+        foundStates[key] = state == .up ? nil : state
+    }
+
+    public func state(ofFound key: Key) -> OperatorState { foundStates[key] ?? .up }
+
+    /// The members of a service as they are to be.
+    public func members(
+        _ members: [ServerSet.Member], of service: String
+    ) -> [ServerSet.Member] {
+        guard !withdrawn.isEmpty || !foundWeights.isEmpty else { return members }
+        return members.compactMap { member in
+            let key = Key(service: service, server: member.identity)
+            guard !withdrawn.contains(key) else { return nil }
+            var member = member
+            if let weight = foundWeights[key] { member.server.configuration.weight = weight }
+            return member
+        }
+    }
+
+    /// Forgets what was wanted of servers that are no more.
+    public mutating func forget(of service: String, except members: [ServerSet.Member]) {
+        func concerns(_ key: Key) -> Bool { key.service == service }
+        guard
+            withdrawn.contains(where: concerns) || foundWeights.keys.contains(where: concerns)
+                || foundStates.keys.contains(where: concerns)
+        else { return }
+        let known = Set(members.map { Key(service: service, server: $0.identity) })
+        func isGone(_ key: Key) -> Bool { concerns(key) && !known.contains(key) }
+        withdrawn = withdrawn.filter { !isGone($0) }
+        foundWeights = foundWeights.filter { !isGone($0.key) }
+        foundStates = foundStates.filter { !isGone($0.key) }
+    }
 
     // MARK: - Against the file
 
