@@ -45,6 +45,8 @@ public final class ControlPlane {
     var credentials = Credentials()
     let ticketKeys: TicketKeys
     var certificateWatchers: [FileWatcher] = []
+    /// How often the files of certificates were seen to change.
+    var certificateNotices = 0
     /// The last thing said about certificates that cannot be used.
     var certificateComplaint: String?
     let nameService: NameService

@@ -206,7 +206,7 @@ public final class ProxyProcess: Sendable {
         let isListening = eventually(timeout: 20) {
             !process.isRunning
                 || ((try? ScriptedClient(port: port)) != nil
-                    && (socket.isEmpty || Machine.exists(socket)))
+                    && (socket.isEmpty || (try? ScriptedClient(path: socket)) != nil))
         }
         guard isListening, process.isRunning else {
             let state = process.end.map { "\($0)" } ?? "does not listen on \(port)"
