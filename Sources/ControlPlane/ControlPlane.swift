@@ -63,6 +63,8 @@ public final class ControlPlane {
     let engines: DockerEngines
     var catalogue: CatalogueKeeper?
     var saidCatalogue: SourceStanding?
+    /// What labels said when somebody knew it last.
+    var knownCatalogue: ServiceCatalogue?
     /// Services whose sources have said something that has not been applied yet.
     var heardServices: Set<String> = []
     var isMembershipDue = false
