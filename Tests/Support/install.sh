@@ -28,6 +28,8 @@ for purpose in "${@:-build}"; do
         tool nghttp2-client h2load
         tool nghttp2-server nghttpd
         tool etcd-server etcd
+        tool etcd-client etcdctl
+        tool kubernetes-client kubectl
         library python3-h2 /usr/lib/python3/dist-packages/h2/connection.py
         library python3-grpcio /usr/lib/python3/dist-packages/grpc/__init__.py
         ;;
