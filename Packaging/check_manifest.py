@@ -82,6 +82,16 @@ class StandIn(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def documents(text):
+    """One JSON object after the other, or a list of them."""
+    found = []
+    while text.strip():
+        value, end = json.JSONDecoder().raw_decode(text.lstrip())
+        text = text.lstrip()[end:]
+        found += value.get("items", [value])
+    return found
+
+
 def lost(written, read, path=""):
     """The fields that were written and not read."""
     if isinstance(written, dict):
@@ -127,8 +137,7 @@ def main(path):
         answer = ask(
             f"--server=http://127.0.0.1:{server.server_address[1]}", "create",
             "--dry-run=client", "--validate=false", "-o", "json", "-f", path)
-        objects = json.loads(answer)
-        objects = objects.get("items", [objects])
+        objects = documents(answer)
         written = next(o for o in objects if o["kind"] == "Deployment")
         read = ask(
             "set", "env", "--local", "--dry-run=client", "-o", "json", "-f", "-", "X=y",
