@@ -97,7 +97,7 @@ let package = Package(
         .executableTarget(
             name: "staithe",
             dependencies: [
-                "ControlPlane", "Configuration", "TLS", "Linux", "Memory", "Timing",
+                "ControlPlane", "Configuration", "Balancing", "TLS", "Linux", "Memory", "Timing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),

@@ -8,7 +8,7 @@ import Memory
 extension Balancer {
     /// Places of a table that one pick looks at.
     private static let walkLimit = 64
-    /// Picks for which the weight of the eligible is believed.
+    /// Picks for which the weight of the eligible is believed, at least.
     private static let weighInterval = 32
 
     mutating func pickByKey<View: ServerView & ~Copyable & ~Escapable>(
@@ -20,7 +20,9 @@ extension Balancer {
         if isPrimary, let index = owner(of: key) {
             let weight = view.weight(index, in: tier)
             if weight > 0, weight >= full[index] {
-                if settings.boundedLoad == nil { return index }
+                if settings.boundedLoad == nil || settings.strategy == .rendezvous {
+                    return index
+                }
                 let inFlight = view.inFlight(index)
                 if inFlight == 0 { return index }
                 if bound(view, in: tier).admits(inFlight: inFlight, weight: weight) {
@@ -54,7 +56,7 @@ extension Balancer {
     }
 
     /// Goes on from the key's place in the table; `nil` when nobody was found nearby.
-    private func walk<View: ServerView & ~Copyable & ~Escapable>(
+    private mutating func walk<View: ServerView & ~Copyable & ~Escapable>(
         _ view: borrowing View, in tier: Tier, key: UInt64, bound: LoadBound
     ) -> Int? {
         var place: Int
@@ -86,19 +88,21 @@ extension Balancer {
 
     /// Whether a warming server has this key already: each key comes to it once while its share
     /// grows, and stays.
-    private func isTrusted(_ index: Int, weight: Int, key: UInt64) -> Bool {
+    private mutating func isTrusted(_ index: Int, weight: Int, key: UInt64) -> Bool {
         StableHash.joined(scores.name(of: index), key).share(of: full[index]) < weight
     }
 
     private mutating func bound<View: ServerView & ~Copyable & ~Escapable>(
         _ view: borrowing View, in tier: Tier
     ) -> LoadBound {
-        guard let percent = settings.boundedLoad else { return .none }
+        guard let percent = settings.boundedLoad, settings.strategy != .rendezvous else {
+            return .none
+        }
         untilWeighed -= 1
         if untilWeighed < 0 {
             eligibleWeight = 0
             for index in 0..<count { eligibleWeight += view.weight(index, in: tier) }
-            untilWeighed = Self.weighInterval
+            untilWeighed = max(Self.weighInterval, count)
         }
         guard eligibleWeight > 0 else { return .none }
         return LoadBound(

@@ -31,17 +31,16 @@ extension Balancer {
         var drawn = Drawn()
         for _ in 0..<Self.draws(among: count) {
             guard
-                let index = lottery.draw(from: view, in: tier, besides: drawn, random: &random)
+                let draw = lottery.draw(from: view, in: tier, besides: drawn, random: &random)
             else { break }
-            drawn.insert(index)
-            let cost = timeCost(of: index, view, now: now)
-            let weight = max(1, view.weight(index))
-            best.consider(index, cost: cost, weight: weight, random: &random)
+            drawn.insert(draw.index)
+            let cost = timeCost(of: draw.index, view, now: now)
+            best.consider(draw.index, cost: cost, weight: draw.weight, random: &random)
         }
         return best.index
     }
 
-    private func timeCost<View: ServerView & ~Copyable & ~Escapable>(
+    private mutating func timeCost<View: ServerView & ~Copyable & ~Escapable>(
         of index: Int, _ view: borrowing View, now: LoopInstant
     ) -> Float {
         let time = view.answerTime(index)
@@ -71,15 +70,15 @@ extension Balancer {
         var leastWeight: Float = 1
         for _ in 0..<settings.choices {
             guard
-                let index = lottery.draw(from: view, in: tier, besides: drawn, random: &random)
+                let draw = lottery.draw(from: view, in: tier, besides: drawn, random: &random)
             else { break }
-            drawn.insert(index)
-            let time = view.answerTime(index)
+            drawn.insert(draw.index)
+            let time = view.answerTime(draw.index)
             let average = time.isMeasured ? time.faded(now: now) : prior
-            let cost = average * Float(view.inFlight(index) &+ 1)
-            let weight = Float(max(1, view.weight(index)))
+            let cost = average * Float(view.inFlight(draw.index) &+ 1)
+            let weight = Float(draw.weight)
             if best == nil || cost * leastWeight < least * weight {
-                best = index
+                best = draw.index
                 least = cost
                 leastWeight = weight
             }
@@ -100,6 +99,11 @@ extension Balancer {
         var hot = Lightest()
         if count <= Self.scanLimit {
             observed = observed &+ 1 >= count ? 0 : observed &+ 1
+            let seen = view.weight(observed, in: tier)
+            if seen > 0 {
+                let load = load(of: observed, view, now: now)
+                hotness.observe(load * 256 / Float(seen))
+            }
             for index in 0..<count {
                 let weight = view.weight(index, in: tier)
                 guard weight > 0 else { continue }
@@ -108,35 +112,33 @@ extension Balancer {
                     continue
                 }
                 let load = load(of: index, view, now: now)
-                if index == observed { hotness.observe(load * 256 / Float(weight)) }
                 sort(index, load, weight, &cold, &hot, view, random: &random)
             }
         } else {
             var drawn = Drawn()
             for position in 0..<Self.coldDraws {
                 guard
-                    let index = lottery.draw(
+                    let draw = lottery.draw(
                         from: view, in: tier, besides: drawn, random: &random)
                 else { break }
-                drawn.insert(index)
-                let load = load(of: index, view, now: now)
-                let weight = max(1, view.weight(index))
-                if position == 0 { hotness.observe(load * 256 / Float(weight)) }
-                sort(index, load, weight, &cold, &hot, view, random: &random)
+                drawn.insert(draw.index)
+                let load = load(of: draw.index, view, now: now)
+                if position == 0 { hotness.observe(load * 256 / Float(draw.weight)) }
+                sort(draw.index, load, draw.weight, &cold, &hot, view, random: &random)
             }
         }
         if let index = cold.index ?? hot.index { return index }
         // Only warming servers, none of which was seen.
-        return lottery.draw(from: view, in: tier, besides: Drawn(), random: &random)
+        return drawOne(view, in: tier, random: &random)
     }
 
-    private func load<View: ServerView & ~Copyable & ~Escapable>(
+    private mutating func load<View: ServerView & ~Copyable & ~Escapable>(
         of index: Int, _ view: borrowing View, now: LoopInstant
     ) -> Float {
         Float(view.inFlight(index) &+ view.foreignLoad(index, now: now))
     }
 
-    private func sort<View: ServerView & ~Copyable & ~Escapable>(
+    private mutating func sort<View: ServerView & ~Copyable & ~Escapable>(
         _ index: Int, _ load: Float, _ weight: Int, _ cold: inout Lightest,
         _ hot: inout Lightest, _ view: borrowing View,
         random: inout some RandomNumberGenerator
@@ -153,7 +155,7 @@ extension Balancer {
     // MARK: - The unseen
 
     /// The mean of what the servers take, for those of whom nothing is known. Looks at all of
-    /// them once in 256 picks, and more often until there is something to see.
+    /// them once in eight picks for each, and more often until there is something to see.
     private mutating func findPrior<View: ServerView & ~Copyable & ~Escapable>(
         _ view: borrowing View, now: LoopInstant, fades: Bool
     ) {
@@ -168,31 +170,35 @@ extension Balancer {
             measured += 1
         }
         prior = measured > 0 ? sum / measured : 1
-        untilPrior = measured > 0 ? 256 : count / 8
+        untilPrior = measured > 0 ? max(256, 8 * count) : count / 8
     }
 }
 
 /// The least cost per weight met so far; among ties each with the probability of its weight.
 private struct Lightest: BitwiseCopyable {
-    private(set) var index: Int?
-    private var cost: Float = 0
+    /// −1 for none yet: its cost is infinite, for no weight.
+    private var found = -1
+    private var cost = Float.infinity
     private var weight: Float = 0
     private var tiedWeight = 0
+
+    var index: Int? { found < 0 ? nil : found }
 
     mutating func consider(
         _ candidate: Int, cost candidateCost: Float, weight candidateWeight: Int,
         random: inout some RandomNumberGenerator
     ) {
-        let mine = candidateCost * weight
-        let its = cost * Float(candidateWeight)
-        if index == nil || mine < its {
-            index = candidate
+        let newWeight = Float(candidateWeight)
+        let new = candidateCost * weight
+        let old = cost * newWeight
+        if new < old {
+            found = candidate
             cost = candidateCost
-            weight = Float(candidateWeight)
+            weight = newWeight
             tiedWeight = candidateWeight
-        } else if mine == its {
+        } else if new == old {
             tiedWeight += candidateWeight
-            if random.next().share(of: tiedWeight) < candidateWeight { index = candidate }
+            if random.next().share(of: tiedWeight) < candidateWeight { found = candidate }
         }
     }
 }

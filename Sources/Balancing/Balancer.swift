@@ -97,7 +97,7 @@ public struct Balancer: ~Copyable {
         case .deadline:
             return deadlines.pick(view, in: tier)
         case .random:
-            return lottery.draw(from: view, in: tier, besides: Drawn(), random: &random)
+            return drawOne(view, in: tier, random: &random)
         case .powerOfTwoChoices:
             return pickLeastLoaded(
                 ofDrawn: settings.choices, from: view, in: tier, random: &random)
@@ -119,10 +119,10 @@ public struct Balancer: ~Copyable {
             return pickCold(view, in: tier, now: request.now, random: &random)
         case .joinIdleQueue:
             if let index = takeIdle(view, in: tier, random: &random) { return index }
-            return lottery.draw(from: view, in: tier, besides: Drawn(), random: &random)
+            return drawOne(view, in: tier, random: &random)
         case .ringHash, .maglev, .rendezvous:
             guard request.hasKey else {
-                return lottery.draw(from: view, in: tier, besides: Drawn(), random: &random)
+                return drawOne(view, in: tier, random: &random)
             }
             return pickByKey(view, in: tier, key: request.key, random: &random)
         }
@@ -193,6 +193,12 @@ public struct Balancer: ~Copyable {
         case ..<1024: 3
         default: 4
         }
+    }
+
+    mutating func drawOne<View: ServerView & ~Copyable & ~Escapable>(
+        _ view: borrowing View, in tier: Tier, random: inout some RandomNumberGenerator
+    ) -> Int? {
+        lottery.draw(from: view, in: tier, besides: Drawn(), random: &random)?.index
     }
 
     private mutating func pickInRotation<View: ServerView & ~Copyable & ~Escapable>(

@@ -148,7 +148,7 @@ extension Strategy {
         choice: "The server with the best score for the key, -weight / ln(hash). Each key has an "
             + "order of preference over all servers.",
         source: "Thaler and Ravishankar 1998, weighted by Schindelhauer and Schomaker 2005.",
-        pickCost: "O(n) up to 16 servers and for the first time a key's bucket (of 262,144) is "
+        pickCost: "O(n) up to 16 servers and for the first time a key's bucket (of 131,072) is "
             + "seen, then O(1); O(n) when the owner is out or at the bound",
         changeCost: "O(n), and O(buckets seen) for each newcomer",
         goodAt: "Affinity with exact weights and no move but the necessary.",

@@ -33,6 +33,7 @@ public struct InFlightAges: Equatable, Sendable, BitwiseCopyable {
         let total = (now.nanoseconds >> 16 &* count &- bits >> 16) & 0xFFFF_FFFF_FFFF
         // A beginning a moment later than this loop's now would make it enormous.
         guard total < 1 << 47 else { return 0 }
-        return Float(total) * 65_536 / Float(count)
+        return Float(Int(truncatingIfNeeded: total)) * 65_536
+            / Float(Int(truncatingIfNeeded: count))
     }
 }

@@ -36,7 +36,7 @@ extension Balancer {
     ///
     /// Ties by weight rather than uniform: a service at low load is nothing but ties, and there
     /// too a server of weight 5 gets five times the requests and a warming server few.
-    func pickLeastLoaded<View: ServerView & ~Copyable & ~Escapable>(
+    mutating func pickLeastLoaded<View: ServerView & ~Copyable & ~Escapable>(
         of view: borrowing View, in tier: Tier, random: inout some RandomNumberGenerator
     ) -> Int? {
         var best: Int?

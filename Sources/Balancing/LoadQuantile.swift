@@ -1,8 +1,8 @@
 /// The quantile of the loads that picks have seen of late: what separates hot servers from cold.
 ///
 /// A histogram of small numbers whose counts are halved when they have grown, so that it
-/// remembers the last few hundred observations. O(1) an observation, a scan of 64 numbers once in
-/// sixteen.
+/// remembers the last few hundred observations. O(1) an observation, a scan of 64 numbers as
+/// often.
 struct LoadQuantile: BitwiseCopyable {
     /// 2^−0.25, the value that Prequal was published with.
     private static let share = 0.84
@@ -33,7 +33,7 @@ struct LoadQuantile: BitwiseCopyable {
     }
 
     private mutating func find() {
-        untilNext = 16
+        untilNext = 64
         let wanted = UInt32((Double(sum) * Self.share).rounded(.up))
         var seen: UInt32 = 0
         for bin in 0..<Self.binCount {

@@ -4,13 +4,13 @@ import Memory
 /// a score for every key, and the best one takes it. The score of a server of weight w is
 /// −w / ln u, with u drawn by the hash of name and key, so that shares follow weights exactly.
 ///
-/// Keys are put into 2¹⁸ buckets first, and a bucket is what is scored. Pools above
+/// Keys are put into 2¹⁷ buckets first, and a bucket is what is scored. Pools above
 /// ``directLimit`` remember who has each bucket once it was asked for, and a change of the
 /// servers looks at the remembered ones only: a newcomer is compared with the holder, and what
 /// a server that leaves had is forgotten. What is remembered is what would be computed, so loops
 /// and proxies agree whatever each has seen.
 struct RendezvousScores: ~Copyable {
-    static let bucketBits: UInt64 = 18
+    static let bucketBits: UInt64 = 17
     /// Up to this many servers all scores are computed, each time.
     private static let directLimit = 16
     private static let unknown = UInt16.max
@@ -75,6 +75,15 @@ struct RendezvousScores: ~Copyable {
         return best
     }
 
+    private func isBetter(_ index: Int, than other: Int, in bucket: Int) -> Bool {
+        let bucket = UInt64(bucket)
+        if isUniform, reciprocals[index] < .infinity {
+            return StableHash.joined(names[index], bucket)
+                > StableHash.joined(names[other], bucket)
+        }
+        return cost(of: index, in: bucket) < cost(of: other, in: bucket)
+    }
+
     /// What must be least: −log₂ u / w.
     private func cost(of index: Int, in bucket: UInt64) -> Double {
         let hash = StableHash.joined(names[index], bucket)
@@ -125,10 +134,7 @@ struct RendezvousScores: ~Copyable {
             let kept = newIndex[Int(old.holders[bucket])]
             guard kept != Self.unknown else { continue }
             holders[bucket] = kept
-            for index in risen
-            where cost(of: index, in: UInt64(bucket))
-                < cost(of: Int(holders[bucket]), in: UInt64(bucket))
-            {
+            for index in risen where isBetter(index, than: Int(holders[bucket]), in: bucket) {
                 holders[bucket] = UInt16(index)
             }
         }

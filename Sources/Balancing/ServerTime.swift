@@ -37,8 +37,9 @@ public struct ServerTime: Equatable, Sendable, BitwiseCopyable {
     func faded(now: LoopInstant) -> Float {
         let elapsed = Self.stamp(now) &- (bits >> 32) & 0xFFFF_FFFF
         // Loops read their clocks once per turn: another one's may be a little ahead.
-        guard elapsed > 0, elapsed < 1 << 31 else { return nanoseconds }
-        return nanoseconds * Float(Self.decay(elapsed))
+        // Ten milliseconds are a thousandth of the memory.
+        guard elapsed > 10, elapsed < 1 << 31 else { return nanoseconds }
+        return nanoseconds * Self.decay(elapsed)
     }
 
     // MARK: - Least time
@@ -61,7 +62,7 @@ public struct ServerTime: Equatable, Sendable, BitwiseCopyable {
             return ServerTime(nanoseconds: sample, at: now)
         }
         let elapsed = Self.stamp(now) &- (bits >> 32) & 0xFFFF_FFFF
-        let kept = elapsed < 1 << 31 ? Float(Self.decay(elapsed)) : 1
+        let kept = elapsed < 1 << 31 ? Self.decay(elapsed) : 1
         guard kept < 1 else {
             // Within a millisecond of the last: the stamp stays, so that time adds up.
             return self
@@ -92,11 +93,12 @@ public struct ServerTime: Equatable, Sendable, BitwiseCopyable {
     private static func stamp(_ now: LoopInstant) -> UInt64 { now.nanoseconds >> 20 & 0xFFFF_FFFF }
 
     /// What is left of an average after `elapsed` units of 2²⁰ ns.
-    private static func decay(_ elapsed: UInt64) -> Double {
+    private static func decay(_ elapsed: UInt64) -> Float {
         // 2^−x with x = elapsed / (memory · ln 2).
-        Arithmetic.halved(Double(elapsed) * decayPerUnit)
+        Arithmetic.halved(Float(Int(truncatingIfNeeded: elapsed)) * decayPerUnit)
     }
 
-    private static let decayPerUnit =
-        1_048_576 / Double(memory.nanoseconds) / 0.693_147_180_559_945_3
+    private static var decayPerUnit: Float {
+        Float(1_048_576 / 1e9) / Float(memory.seconds) / 0.693_147_18
+    }
 }

@@ -39,31 +39,32 @@ struct WeightedLottery: ~Copyable {
     }
 
     /// A server by weight, none of `drawn`; `nil` when no other is eligible.
-    func draw<View: ServerView & ~Copyable & ~Escapable>(
+    mutating func draw<View: ServerView & ~Copyable & ~Escapable>(
         from view: borrowing View, in tier: Tier, besides drawn: borrowing Drawn,
         random: inout some RandomNumberGenerator
-    ) -> Int? {
+    ) -> Draw? {
         for _ in 0..<Self.attemptLimit {
             let index = drawBlindly(random: &random)
             let weight = view.weight(index, in: tier)
             guard weight > 0, !drawn.contains(index) else { continue }
-            guard weight < full[index] else { return index }
-            if random.next().share(of: full[index]) < weight { return index }
+            let draw = Draw(index: index, weight: weight)
+            guard weight < full[index] else { return draw }
+            if random.next().share(of: full[index]) < weight { return draw }
         }
         return drawBySum(from: view, in: tier, besides: drawn, random: &random)
     }
 
-    private func drawBlindly(random: inout some RandomNumberGenerator) -> Int {
+    private mutating func drawBlindly(random: inout some RandomNumberGenerator) -> Int {
         let (high, low) = random.next().multipliedFullWidth(by: UInt64(full.count))
         let place = Int(truncatingIfNeeded: high)
         guard !isUniform, low >> 32 >= slots[place].threshold else { return place }
         return Int(slots[place].alias)
     }
 
-    private func drawBySum<View: ServerView & ~Copyable & ~Escapable>(
+    private mutating func drawBySum<View: ServerView & ~Copyable & ~Escapable>(
         from view: borrowing View, in tier: Tier, besides drawn: borrowing Drawn,
         random: inout some RandomNumberGenerator
-    ) -> Int? {
+    ) -> Draw? {
         var total = 0
         for index in 0..<full.count where !drawn.contains(index) {
             total += view.weight(index, in: tier)
@@ -71,11 +72,11 @@ struct WeightedLottery: ~Copyable {
         guard total > 0 else { return nil }
         var rest = random.next().share(of: total)
         // Weights may have sunk since they were added up: then the last one met is taken.
-        var last: Int?
+        var last: Draw?
         for index in 0..<full.count where !drawn.contains(index) {
             let weight = view.weight(index, in: tier)
             guard weight > 0 else { continue }
-            last = index
+            last = Draw(index: index, weight: weight)
             guard rest >= weight else { break }
             rest -= weight
         }
@@ -128,6 +129,12 @@ struct WeightedLottery: ~Copyable {
             }
         }
     }
+}
+
+/// A server that was drawn, and its weight at that moment.
+struct Draw: BitwiseCopyable {
+    var index: Int
+    var weight: Int
 }
 
 /// The servers that one pick has drawn already.

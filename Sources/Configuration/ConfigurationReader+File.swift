@@ -88,7 +88,10 @@ extension ConfigurationReader {
             )
         }
         var service = ServiceConfiguration(name: "app")
-        if let field = fields["balance"] { readBalance(field, into: &service.balance) }
+        if let field = fields["balance"] {
+            readBalance(field, into: &service.balance)
+            checkBalance(of: service.balance, at: [], place: field.value.place)
+        }
         if let field = fields["health"] { readHealth(field, into: &service.health) }
         checkOrder(of: service, at: [])
         if let field = fields["servers"] {

@@ -42,6 +42,7 @@ extension ConfigurationReader {
         }
         checkSecurity(of: &service, serverPlaces, at: named)
         service.discover?.inherit(version: version, isSecure: service.tls != nil)
+        checkBalance(of: service.balance, at: named.path, place: named.keyPlace)
         checkSpoken(by: service, at: named)
         checkOrder(of: service, at: named.path)
         configuration.services.append(service)
@@ -231,34 +232,6 @@ extension ConfigurationReader {
                 }
             }
         default: break
-        }
-    }
-
-    func readBalance(_ field: Field, into balance: inout ServiceConfiguration.Balance) {
-        let strategy: (String) -> Parsed<Strategy> = { text in
-            Value.word(
-                text, of: Strategy.self,
-                unsupported: [
-                    "least-time", "peak-ewma", "hot-cold", "ring-hash", "maglev", "rendezvous",
-                ])
-        }
-        guard case .map = field.value.content else {
-            if let value = value(field, example: "least-requests", strategy) {
-                balance.strategy = value
-            }
-            return
-        }
-        eachField(of: field.value, as: .named(.balance), at: field.path) { field in
-            switch field.key {
-            case "strategy": read(field, into: &balance.strategy, strategy)
-            case "choices": read(field, into: &balance.choices) { Value.integer($0, in: 2...16) }
-            case "slow_start":
-                read(field, into: &balance.slowStart) { text in
-                    Value.orOff(text) { Value.duration($0, allowsZero: true) }
-                        .map { $0 ?? .zero }
-                }
-            default: break
-            }
         }
     }
 

@@ -301,8 +301,25 @@ public struct ServiceConfiguration: Equatable, Sendable {
         /// For the strategies with a key: how far above the mean a server may be loaded, in
         /// percent of it; `nil` for no bound.
         public var boundedLoad: Int? = BalanceSettings.defaultBoundedLoad
+        /// For the strategies with a key: what it is.
+        public var key: Key?
+        /// For `hot-cold`: the response header in which a server tells its requests in flight.
+        public var loadHeader: String?
+        /// In percent of the servers: below this many healthy ones, health is ignored. 0 is off.
+        public var panicPercent = 0
+        /// Chooses beside, and is compared.
+        public var shadow: Strategy?
         public var slowStart = Interval.seconds(10)
         public init() {}
+
+        /// What of a request is hashed.
+        public enum Key: Equatable, Sendable {
+            case clientIP
+            case path
+            case header(String)
+            case cookie(String)
+            case query(String)
+        }
     }
 
     public struct HealthCheck: Equatable, Sendable {

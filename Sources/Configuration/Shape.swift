@@ -62,12 +62,12 @@ struct Shape: Sendable {
         case .serverTLS: serverTLS
         case .discover: discover
         case .docker: docker
-        case .dns: dns
-        case .etcd: etcd
         case .catalogue: catalogue
         case .catalogueDocker: catalogueDocker
         case .labels: labels
         case .labelTLS: labelTLS
+        case .dns: dns
+        case .etcd: etcd
         }
     }
 
@@ -158,7 +158,10 @@ struct Shape: Sendable {
         ])
     private static let balance = Shape(
         .balance, in: .service,
-        [yes("strategy"), yes("choices"), yes("slow_start"), no("key"), no("bounded_load")])
+        [
+            yes("strategy"), yes("key"), yes("choices"), yes("bounded_load"), yes("load_header"),
+            yes("slow_start"), yes("panic_threshold"), yes("shadow"),
+        ])
     private static let health = Shape(
         .health, in: .service,
         [
@@ -222,15 +225,6 @@ struct Shape: Sendable {
             yes("socket"), yes("label"), yes("port"), yes("network"), yes("version_from"),
             yes("allow_addresses"), yes("inspect"), yes("ca"), yes("cert"), yes("key"),
         ])
-    private static let dns = Shape(
-        .dns, in: .discover,
-        [yes("name"), yes("port"), yes("type"), yes("refresh"), yes("nameservers")])
-    private static let etcd = Shape(
-        .etcd, in: .discover,
-        [
-            yes("endpoints"), yes("prefix"), yes("user"), yes("password"), yes("tls", .serverTLS),
-            yes("snapshot"),
-        ])
     private static let catalogue = Shape(
         .catalogue, in: .root, [yes("docker", .catalogueDocker)])
     private static let catalogueDocker = Shape(
@@ -254,6 +248,15 @@ struct Shape: Sendable {
         ])
     private static let labelTLS = Shape(
         .labelTLS, in: .labels, [yes("verify"), yes("server_name")])
+    private static let dns = Shape(
+        .dns, in: .discover,
+        [yes("name"), yes("port"), yes("type"), yes("refresh"), yes("nameservers")])
+    private static let etcd = Shape(
+        .etcd, in: .discover,
+        [
+            yes("endpoints"), yes("prefix"), yes("user"), yes("password"), yes("tls", .serverTLS),
+            yes("snapshot"),
+        ])
     private static let certificate = Shape(.certificate, in: .tls, [yes("cert"), yes("key")])
     private static let serverTLS = Shape(
         .serverTLS, in: .service,

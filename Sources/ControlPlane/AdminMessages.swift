@@ -133,9 +133,33 @@ public struct ServiceAnswer: Codable, Equatable, Sendable {
     public var requests: Int
     /// Tries that failed, and answers of 500 and above.
     public var failed: Int
+    /// `true` while fewer servers are healthy than `balance.panic_threshold` asks for, so that
+    /// all take requests; absent otherwise.
+    public var panicking: Bool?
+    /// With `balance.shadow`: what that strategy would have done.
+    public var shadow: Shadow?
     public var servers: [ServerAnswer]
     /// Where more servers are found, in the order of the file; `nil` when nowhere.
     public var sources: [SourceAnswer]?
+
+    public struct Shadow: Codable, Equatable, Sendable {
+        public struct Share: Codable, Equatable, Sendable {
+            public var id: String
+            /// Of first tries, 0 to 1: those that the server got, and would have got.
+            public var share: Double
+            public var shadow: Double
+        }
+
+        public var strategy: String
+        /// First tries that both strategies chose a server for.
+        public var picks: Int
+        /// The part of them for which both chose the same server, 0 to 1.
+        public var agreement: Double
+        /// How much longer its servers take to answer, on average over picks, than those that
+        /// were used; `nil` before answers. An estimate: its servers would have had its load.
+        public var differenceMs: Double?
+        public var shares: [Share]
+    }
 }
 
 /// `GET /v1/services/{service}/servers/{id}`

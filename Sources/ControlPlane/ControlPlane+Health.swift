@@ -32,7 +32,13 @@ extension ControlPlane {
     /// Timers and thresholds of a service changed.
     func changeSettings(of service: ServiceEntry, to configuration: ServiceConfiguration) {
         let old = service.configuration.health
+        let oldBalance = service.configuration.balance
         service.configuration = configuration
+        if oldBalance.strategy != configuration.balance.strategy
+            || oldBalance.shadow != configuration.balance.shadow
+        {
+            forgetShadow(of: service)
+        }
         guard old != configuration.health else { return }
         for server in service.servers {
             stopChecking(server)
@@ -185,6 +191,8 @@ extension ControlPlane {
         let window = server.service.configuration.balance.slowStart
         guard !isBeginning, hasOthers, window > .zero else { return }
         let cell = server.cell
+        // What it took before it went says nothing about a process that is new.
+        cells[cell].time.store(0, ordering: .relaxed)
         cells[cell].warmSince.store(loop.now.nanoseconds, ordering: .relaxed)
         cells[cell].warmAnswers.store(
             cells[cell].answers.load(ordering: .relaxed), ordering: .relaxed)

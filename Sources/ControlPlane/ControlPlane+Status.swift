@@ -50,8 +50,9 @@ extension ControlPlane {
             p50Ms: recent.quantile(0.5).map(\.milliseconds),
             p99Ms: recent.quantile(0.99).map(\.milliseconds),
             requests: service.traffic.requestCount,
-            failed: (servers + leaving).reduce(0) { $0 + $1.failed }, servers: servers + leaving,
-            sources: sourceAnswers(of: service))
+            failed: (servers + leaving).reduce(0) { $0 + $1.failed },
+            panicking: isPanicking(service) ? true : nil, shadow: shadowAnswer(of: service),
+            servers: servers + leaving, sources: sourceAnswers(of: service))
     }
 
     private func sourceAnswers(of service: ServiceEntry) -> [SourceAnswer]? {

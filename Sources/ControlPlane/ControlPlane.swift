@@ -23,6 +23,7 @@ public final class ControlPlane {
     // What is shared with the loops.
     let cells: ServerCells
     let listenerCells: ListenerCells
+    let serviceCells: ServiceCells
     let mailboxes: [LoopMailbox]
     let control: ControlMailbox
     let names = NameTable()
@@ -136,6 +137,7 @@ public final class ControlPlane {
         }
         cells = ServerCells(zeroed: serverCapacity)
         listenerCells = ListenerCells(zeroed: listenerCapacity)
+        serviceCells = ServiceCells(zeroed: serviceCapacity)
         var mailboxes: [LoopMailbox] = []
         for _ in 0..<workerCount { mailboxes.append(try LoopMailbox()) }
         self.mailboxes = mailboxes

@@ -107,6 +107,10 @@ struct Exchange: ~Copyable {
     /// The server whose in-flight count includes this exchange; −1 for none.
     var heldCell: Int32 = -1
     var memberIndex: Int32 = -1
+    /// Where its attempt was counted besides, and is to be taken off again.
+    var countsAge = false
+    var countsTotal = false
+    var key = RequestKey.unknown
     var mustConnectAnew = false
     var whyNoRetry = Retried.no
     /// The queue of exchanges that wait for a slot, by exchange slot.

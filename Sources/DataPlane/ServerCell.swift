@@ -15,7 +15,17 @@ public struct ServerCell: ~Copyable, Sendable {
     public let answers: Atomic<Int>
     /// Attempts that failed, and answers of 500 and above.
     public let failures: Atomic<Int>
-    private let busyPadding: [13 of Int]
+    /// ``InFlightAges`` of the requests in flight, for the strategies that ask.
+    public let ages: Atomic<UInt64>
+    /// ``ServerTime``: how long answers take, for those that ask, or for a shadow.
+    public let time: Atomic<UInt64>
+    /// ``ReportedLoad``: what the server says of itself.
+    public let reported: Atomic<UInt64>
+    /// First attempts since the shadow was set: those that came here, and those that the
+    /// shadow would have sent.
+    public let shadowedPicks: Atomic<Int>
+    public let shadowPicks: Atomic<Int>
+    private let busyPadding: [8 of Int]
 
     /// ``ServerFlags``; the control plane writes it, and it alone.
     public let flags: Atomic<UInt64>

@@ -30,6 +30,9 @@ struct Roster: ServerView, ~Copyable {
     /// By member: for whom its certificate must be.
     let tlsNames: [String]
     let slowStart: Interval
+    /// For the service's own count.
+    let serviceCells: ServiceCells
+    let service: Int
     /// `.max` when there is no limit.
     let requestsPerServer: Int
 
@@ -48,10 +51,12 @@ struct Roster: ServerView, ~Copyable {
     let backupLoad = Atomic<UInt64>(0)
 
     init(
-        cells: ServerCells, members: [Member], text: [UInt8], tlsNames: [String],
-        configuration: ServiceConfiguration
+        cells: ServerCells, serviceCells: ServiceCells, service: Int, members: [Member],
+        text: [UInt8], tlsNames: [String], configuration: ServiceConfiguration
     ) {
         self.cells = cells
+        self.serviceCells = serviceCells
+        self.service = service
         hasTiers = members.contains { $0.isBackup }
         self.tlsNames = tlsNames
         self.members = FixedArray(members)
@@ -135,7 +140,47 @@ struct Roster: ServerView, ~Copyable {
         max(0, cells[Int(members[index].cell)].inFlight.load(ordering: .relaxed))
     }
 
+    var totalInFlight: Int {
+        max(0, serviceCells[service].inFlight.load(ordering: .relaxed))
+    }
+
+    func answerTime(_ index: Int) -> ServerTime {
+        ServerTime(bits: cells[Int(members[index].cell)].time.load(ordering: .relaxed))
+    }
+
+    func ages(_ index: Int) -> InFlightAges {
+        InFlightAges(bits: cells[Int(members[index].cell)].ages.load(ordering: .relaxed))
+    }
+
+    func foreignLoad(_ index: Int, now: LoopInstant) -> Int {
+        let bits = cells[Int(members[index].cell)].reported.load(ordering: .relaxed)
+        return ReportedLoad(bits: bits).foreign(now: now)
+    }
+
     func tier(_ index: Int) -> Int { members[index].isBackup ? 1 : 0 }
+
+    /// The index of the server in a cell, found fast where it was `hint` not long ago; `nil`
+    /// when it is no longer a member.
+    func index(ofCell cell: Int, hint: Int) -> Int? {
+        if hint >= 0, hint < count, Int(members[hint].cell) == cell { return hint }
+        for index in 0..<count where Int(members[index].cell) == cell { return index }
+        return nil
+    }
+
+    /// Whether so few servers are believed to be healthy that belief is to be ignored.
+    func isPanicking(_ threshold: PanicThreshold) -> Bool {
+        var healthy = 0
+        var total = 0
+        for index in 0..<count {
+            let cell = Int(members[index].cell)
+            let flags = ServerFlags(rawValue: cells[cell].flags.load(ordering: .relaxed))
+            guard !flags.isDraining, !flags.isInMaintenance, flags.weight > 0 else { continue }
+            total += 1
+            let ejectedUntil = cells[cell].ejectedUntil.load(ordering: .relaxed)
+            if flags.isUp, ejectedUntil <= now.nanoseconds { healthy += 1 }
+        }
+        return threshold.isBelow(healthy: healthy, of: total)
+    }
 
     /// Whether anybody could be picked.
     var hasEligible: Bool {
@@ -160,6 +205,18 @@ struct ServiceState: ~Copyable {
     private let loopCount: Int
     var roster: Roster
     var balancer: Balancer
+    /// Makes the choices of another strategy beside, which nobody follows; of no servers when
+    /// there is none.
+    var shadow: Balancer
+    var hasShadow: Bool
+    var keySource: KeySource
+    /// In the roster's text: the response header in which servers tell their load.
+    var loadHeader: ByteRange
+    private var panic: PanicThreshold
+    private var isPanicking = false
+    private var panicCheckAt = LoopInstant.zero
+    /// The mean time of answers, for what failures count as.
+    var answerTimes = FailedSlotHold()
     var outliers: OutlierLimits?
     var triesAllWhenDown: Bool
     /// `when_all_down: hold`.
@@ -190,13 +247,21 @@ struct ServiceState: ~Copyable {
     var lastWaiting = UInt32.max
 
     init(
-        _ service: Snapshot.Service, cells: ServerCells, loopCount: Int,
-        random: inout LoopRandom
+        _ service: Snapshot.Service, cells: ServerCells, serviceCells: ServiceCells,
+        loopCount: Int, random: inout LoopRandom
     ) {
         let configuration = service.configuration
         id = service.id
         self.loopCount = loopCount
-        roster = Self.roster(of: service, cells: cells)
+        let text = ServiceText(service)
+        roster = Self.roster(of: service, text, cells: cells, serviceCells: serviceCells)
+        keySource = text.keySource
+        loadHeader = text.loadHeader
+        panic = PanicThreshold(percent: configuration.balance.panicPercent)
+        hasShadow = configuration.balance.shadow != nil
+        shadow = Balancer(
+            service.shadowSettings, servers: service.shadowServers, table: service.shadowTable,
+            random: &random)
         balancer = Balancer(
             service.settings, servers: service.members.map(\.identity), table: service.table,
             random: &random)
@@ -244,7 +309,18 @@ struct ServiceState: ~Copyable {
         var places: [UInt32: Int] = [:]
         for index in 0..<roster.members.count { places[roster.members[index].cell] = index }
         let members = service.members
-        roster = Self.roster(of: service, cells: roster.cells)
+        let text = ServiceText(service)
+        roster = Self.roster(
+            of: service, text, cells: roster.cells, serviceCells: roster.serviceCells)
+        keySource = text.keySource
+        loadHeader = text.loadHeader
+        panic = PanicThreshold(percent: configuration.balance.panicPercent)
+        isPanicking = false
+        panicCheckAt = .zero
+        hasShadow = configuration.balance.shadow != nil
+        shadow.rebuild(
+            service.shadowSettings, servers: service.shadowServers, table: service.shadowTable,
+            oldIndex: { places[UInt32(members[$0].cell)] }, random: &random)
         balancer.rebuild(
             service.settings, servers: members.map(\.identity), table: service.table,
             oldIndex: { places[UInt32(members[$0].cell)] }, random: &random)
@@ -264,20 +340,38 @@ struct ServiceState: ~Copyable {
         isRetired = false
     }
 
-    private static func roster(of service: Snapshot.Service, cells: ServerCells) -> Roster {
-        var text: [UInt8] = []
-        var members: [Member] = []
-        for member in service.members {
-            let start = text.count
-            text += Array(member.authority.utf8)
-            members.append(
-                Member(
-                    cell: UInt32(member.cell), isBackup: member.identity.isBackup,
-                    address: member.address, authority: ByteRange(start, text.count)))
-        }
-        return Roster(
-            cells: cells, members: members, text: text,
-            tlsNames: service.members.map(\.tlsName), configuration: service.configuration)
+    private static func roster(
+        of service: Snapshot.Service, _ text: ServiceText, cells: ServerCells,
+        serviceCells: ServiceCells
+    ) -> Roster {
+        Roster(
+            cells: cells, serviceCells: serviceCells, service: service.id,
+            members: text.members, text: text.bytes, tlsNames: service.members.map(\.tlsName),
+            configuration: service.configuration)
+    }
+
+    /// Whether picks need to know the key of the request.
+    var needsKey: Bool {
+        balancer.strategy.usesKey || hasShadow && shadow.strategy.usesKey
+    }
+
+    /// Whether answers and failures are recorded in ``ServerCell/time``.
+    var recordsTimes: Bool { balancer.strategy.usesAnswerTimes || hasShadow }
+
+    var recordsAges: Bool {
+        balancer.strategy.usesAges || hasShadow && shadow.strategy.usesAges
+    }
+
+    var countsTotal: Bool { needsKey }
+
+    var wantsEnds: Bool { balancer.wantsEnds || hasShadow && shadow.wantsEnds }
+
+    /// A slot of a server is free again.
+    mutating func ended(cell: Int, hint: Int) {
+        guard let index = roster.index(ofCell: cell, hint: hint) else { return }
+        let inFlight = roster.inFlight(index)
+        balancer.ended(index, inFlight: inFlight)
+        if hasShadow { shadow.ended(index, inFlight: inFlight) }
     }
 
     /// Sets what the next pick sees.
@@ -285,11 +379,45 @@ struct ServiceState: ~Copyable {
         roster.now = now
         if triedCount > 0 { roster.tried = tried }
         roster.triedCount = triedCount
-        roster.ignoresHealth = false
+        roster.ignoresHealth = panic.percent > 0 && panics(now)
         roster.ignoresLimit = false
         roster.ignoresWarmCap = false
         roster.primaryLoad.store(0, ordering: .relaxed)
         roster.backupLoad.store(0, ordering: .relaxed)
+    }
+
+    /// Looks at all servers ten times a second at most.
+    private mutating func panics(_ now: LoopInstant) -> Bool {
+        guard now >= panicCheckAt else { return isPanicking }
+        panicCheckAt = now + .milliseconds(100)
+        isPanicking = roster.isPanicking(panic)
+        return isPanicking
+    }
+}
+
+/// The words of a service that are needed per request, in one text, and its members.
+private struct ServiceText {
+    var bytes: [UInt8] = []
+    var members: [Member] = []
+    var keySource: KeySource
+    var loadHeader = ByteRange.empty
+
+    init(_ service: Snapshot.Service) {
+        let balance = service.configuration.balance
+        keySource = KeySource(balance.key, text: &bytes)
+        if let name = balance.loadHeader {
+            let start = bytes.count
+            bytes += Array(name.utf8)
+            loadHeader = ByteRange(start, bytes.count)
+        }
+        for member in service.members {
+            let start = bytes.count
+            bytes += Array(member.authority.utf8)
+            members.append(
+                Member(
+                    cell: UInt32(member.cell), isBackup: member.identity.isBackup,
+                    address: member.address, authority: ByteRange(start, bytes.count)))
+        }
     }
 }
 

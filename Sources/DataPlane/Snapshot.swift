@@ -40,6 +40,7 @@ public final class Snapshot: Sendable {
         public var tls: ClientTLS?
         /// For the strategy, if it looks keys up. Made once, here: it takes milliseconds.
         let table: HashTable?
+        let shadowTable: HashTable?
 
         public init(
             id: Int, configuration: ServiceConfiguration, members: [Member], tls: ClientTLS?
@@ -48,8 +49,11 @@ public final class Snapshot: Sendable {
             self.id = id
             self.configuration = configuration
             self.members = members
-            table = HashTable(
-                configuration.balance.strategy, servers: members.map(\.identity))
+            let identities = members.map(\.identity)
+            table = HashTable(configuration.balance.strategy, servers: identities)
+            shadowTable = configuration.balance.shadow.flatMap {
+                HashTable($0, servers: identities)
+            }
         }
 
         /// What its balancer is made of.
@@ -57,6 +61,16 @@ public final class Snapshot: Sendable {
             BalanceSettings(
                 configuration.balance.strategy, choices: configuration.balance.choices,
                 boundedLoad: configuration.balance.boundedLoad)
+        }
+
+        /// The same for the strategy that runs beside.
+        var shadowSettings: BalanceSettings {
+            BalanceSettings(
+                configuration.balance.shadow ?? .first, choices: configuration.balance.choices,
+                boundedLoad: configuration.balance.boundedLoad)
+        }
+        var shadowServers: [ServerIdentity] {
+            configuration.balance.shadow == nil ? [] : members.map(\.identity)
         }
     }
 

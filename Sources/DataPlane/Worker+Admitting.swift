@@ -153,13 +153,21 @@ extension Worker where Kernel: ~Copyable {
         }
         service.value.prepare(
             now: now, tried: turn.value.tried, triedCount: triedCount(of: turn))
-        if let index = service.value.balancer.pick(service.value.roster, random: &random) {
+        let request = pickRequest(turn, of: service)
+        if let index = service.value.balancer.pick(
+            service.value.roster, for: request, random: &random)
+        {
+            if service.value.hasShadow, turn.value.attemptCount == 0 {
+                compare(index, request, of: service)
+            }
             attempt(turn, member: index)
             return
         }
         // Nobody. First: is that only because those who could are still warming up?
         service.value.roster.ignoresWarmCap = true
-        if let index = service.value.balancer.pick(service.value.roster, random: &random) {
+        if let index = service.value.balancer.pick(
+            service.value.roster, for: request, random: &random)
+        {
             attempt(turn, member: index)
             return
         }
@@ -173,7 +181,9 @@ extension Worker where Kernel: ~Copyable {
         }
         if service.value.triesAllWhenDown {
             service.value.roster.ignoresHealth = true
-            if let index = service.value.balancer.pick(service.value.roster, random: &random) {
+            if let index = service.value.balancer.pick(
+                service.value.roster, for: request, random: &random)
+            {
                 attempt(turn, member: index)
                 return
             }
@@ -206,6 +216,14 @@ extension Worker where Kernel: ~Copyable {
         turn.value.heldCell = Int32(cell)
         turn.value.memberIndex = Int32(index)
         turn.value.attemptBegan = now
+        if service.value.recordsAges {
+            turn.value.countsAge = true
+            cells[cell].ages.wrappingAdd(InFlightAges.one(since: now), ordering: .relaxed)
+        }
+        if service.value.countsTotal {
+            turn.value.countsTotal = true
+            serviceCells[service.value.id].inFlight.wrappingAdd(1, ordering: .relaxed)
+        }
         if turn.value.attemptCount < 8 {
             turn.value.tried[turn.value.attemptCount] = AttemptNote(cell: member.cell)
         }
@@ -424,8 +442,15 @@ extension Worker where Kernel: ~Copyable {
     }
 
     /// Takes a request off a server's count, and lets someone who waits for it go on.
-    mutating func releaseSlot(_ cell: Int) {
+    mutating func releaseSlot(_ slot: SlotNote) {
+        let cell = slot.cell
         cells[cell].inFlight.wrappingSubtract(1, ordering: .relaxed)
+        if slot.countsTotal {
+            serviceCells[slot.service].inFlight.wrappingSubtract(1, ordering: .relaxed)
+        }
+        if slot.wantsEnd, let service = services.place(of: serviceTokens[slot.service]) {
+            service.value.ended(cell: cell, hint: slot.hint)
+        }
         guard limitedServiceCount > 0 else { return }
         for index in 0..<services.usedSlotCount {
             guard let service = services.place(at: index),

@@ -127,16 +127,25 @@ extension Worker where Kernel: ~Copyable {
         guard cell >= 0, let service = turn.value.service else { return }
         turn.value.heldCell = -1
         let duration = now - turn.value.attemptBegan
+        if turn.value.countsAge {
+            turn.value.countsAge = false
+            cells[cell].ages.wrappingSubtract(
+                InFlightAges.one(since: turn.value.attemptBegan), ordering: .relaxed)
+        }
+        let slot = SlotNote(
+            cell: cell, service: service.value.id, countsTotal: turn.value.countsTotal,
+            wantsEnd: service.value.wantsEnds, hint: Int(turn.value.memberIndex))
+        turn.value.countsTotal = false
         if failed {
             if let hold = service.value.successes.holdInterval(failedAfter: duration),
-                held.hold(server: UInt32(cell), until: now + hold)
+                held.hold(server: slot.number, until: now + hold)
             {
                 return
             }
         } else if turn.value.responseStage == .complete {
             service.value.successes.succeeded(after: duration)
         }
-        releaseSlot(cell)
+        releaseSlot(slot)
     }
 
     // MARK: - Attempts that fail
@@ -305,6 +314,9 @@ extension Worker where Kernel: ~Copyable {
                 UInt64(status) << 48 | microseconds, ordering: .relaxed)
         }
         if status >= 500 { cells[cell].failures.wrappingAdd(1, ordering: .relaxed) }
+        if turn.value.service?.value.recordsTimes == true {
+            recordTime(turn, cell, failed: status >= 500)
+        }
         switch status {
         case 502, 503, 504: noteOutlier(turn, cell)
         default:
@@ -327,6 +339,7 @@ extension Worker where Kernel: ~Copyable {
         default: break
         }
         cells[cell].failures.wrappingAdd(1, ordering: .relaxed)
+        if turn.value.service?.value.recordsTimes == true { recordTime(turn, cell, failed: true) }
         noteOutlier(turn, cell)
     }
 

@@ -54,7 +54,9 @@ extension Worker where Kernel: ~Copyable {
                 wakeWaiting(state, atMost: state.value.waitingCount)
             } else {
                 let state = services.insert(
-                    ServiceState(service, cells: cells, loopCount: loopCount, random: &random))
+                    ServiceState(
+                        service, cells: cells, serviceCells: serviceCells, loopCount: loopCount,
+                        random: &random))
                 serviceTokens[service.id] = state.token
             }
         }

@@ -243,6 +243,7 @@ extension Worker where Kernel: ~Copyable {
     private mutating func finalHead(
         _ head: ResponseHead, _ turn: Turn, _ server: Server
     ) -> Bool {
+        noteLoad(turn, server)
         if turn.value.attemptCount > 0, retriesStatus(head.status, turn) { return false }
         let client = turn.value.client
         turn.value.status = UInt16(head.status)

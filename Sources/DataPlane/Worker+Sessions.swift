@@ -16,6 +16,10 @@ extension Worker where Kernel: ~Copyable {
     /// before it is given up.
     private var silence: Interval { .seconds(30) }
 
+    /// Streams that one client may begin before the others of this loop have their turn: each may
+    /// cost a connection to a server, some 50 µs.
+    private var streamsPerTurn: Int { 32 }
+
     // MARK: - Beginnings
 
     /// A client speaks HTTP/2: by ALPN, or it has said so.
@@ -66,7 +70,9 @@ extension Worker where Kernel: ~Copyable {
             guard client.value.phase == .multiplexing else { return }
         }
         for _ in 0..<4 {
-            guard client.value.ready.contains(.readable), mayRead(session) else { break }
+            guard client.value.input.isEmpty, client.value.ready.contains(.readable),
+                mayRead(session)
+            else { break }
             if !client.value.input.hasBlock {
                 guard let block = blocks.take(.small) else {
                     close(client, isClean: false)
@@ -88,6 +94,10 @@ extension Worker where Kernel: ~Copyable {
             }
         }
         guard client.value.phase == .multiplexing else { return }
+        guard client.value.input.isEmpty else {
+            enqueue(client)
+            return
+        }
         blocks.recycle(exchange(&client.value.input, with: Buffer()))
         if client.value.ready.contains(.readable), mayRead(session) { enqueue(client) }
     }
@@ -103,13 +113,15 @@ extension Worker where Kernel: ~Copyable {
         markDirty(session)
     }
 
-    /// Hands what was read to the library, and deals with each frame before the next.
+    /// Hands what was read to the library, and deals with each frame before the next. With many
+    /// streams, some of it stays for the next turn.
     ///
     /// - Returns: `false` when the connection must end.
     private mutating func digest(_ session: Place<Session>, _ client: Client) -> Bool {
         session.value.lastReceived = now
         session.value.pingedAt = .never
-        while !client.value.input.isEmpty {
+        let streamBound = session.value.streamTotal + streamsPerTurn
+        while !client.value.input.isEmpty, session.value.streamTotal < streamBound {
             let used = session.value.http2.receive(client.value.input.bytes, now: now)
             handleEvents(session, client.value.input.start)
             guard client.value.phase == .multiplexing else { return true }

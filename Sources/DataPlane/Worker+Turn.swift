@@ -165,7 +165,7 @@ extension Worker where Kernel: ~Copyable {
     }
 
     private mutating func releaseHeldSlots() {
-        while let cell = held.popDue(now: now) { releaseSlot(Int(cell)) }
+        while let number = held.popDue(now: now) { releaseSlot(SlotNote(number: number)) }
     }
 
     /// Frees what was closed during the turn.

@@ -68,7 +68,17 @@ public typealias ListenerCells = SharedTable<ListenerCell>
 public struct ServiceCell: ~Copyable, Sendable {
     /// Exchanges that wait for a slot.
     public let waiting: Atomic<Int>
-    private let padding: [15 of Int]
+    /// Requests in flight on all its servers, while its strategy bounds their load; held slots
+    /// included. Counted by exchanges that began while it does.
+    public let inFlight: Atomic<Int>
+    /// First attempts since the shadow was set, and those in which it agreed.
+    public let shadowedPicks: Atomic<Int>
+    public let shadowAgreed: Atomic<Int>
+    /// The answer times of the servers that the shadow chose, less those of the ones that were
+    /// used, in nanoseconds, over `shadowTimed` picks.
+    public let shadowDifference: Atomic<Int>
+    public let shadowTimed: Atomic<Int>
+    private let padding: [10 of Int]
 }
 
 public typealias ServiceCells = SharedTable<ServiceCell>

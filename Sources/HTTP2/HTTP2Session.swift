@@ -147,7 +147,13 @@ public enum HTTP2Preface {
         }
         let isUsed = used == bytes.byteCount - start
         guard isUsed else {
-            note(used == CLong(NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue) ? "h2-preface" : "h2-failure")
+            switch used {
+            case CLong(NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue): note("h2-preface")
+            case CLong(NGHTTP2_ERR_FLOODED.rawValue):
+                isAbused = true
+                note("h2-flood")
+            default: note("h2-failure")
+            }
             return false
         }
         return true

@@ -84,6 +84,9 @@ import Memory
         unsafe nghttp2_option_set_no_auto_window_update(options, 1)
         unsafe nghttp2_option_set_no_closed_streams(options, 1)
         unsafe nghttp2_option_set_max_send_header_block_length(options, 256 << 10)
+        // What may be owed in answers to pings and settings: above what our own meters let pass
+        // at once, so that they decide, and say which flood it was.
+        unsafe nghttp2_option_set_max_outbound_ack(options, 4000)
         if !isServer { unsafe nghttp2_option_set_peer_max_concurrent_streams(options, 100) }
         return unsafe options
     }

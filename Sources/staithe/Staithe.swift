@@ -37,6 +37,9 @@ struct Staithe: ParsableCommand {
             Health.self,
             Announce.self,
             Demo.self,
+            Announce.self,
+            Bench.self,
+            Explain.self,
             Short.self,
         ],
         defaultSubcommand: Short.self)

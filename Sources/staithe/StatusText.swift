@@ -7,6 +7,7 @@ enum StatusText {
         for service in status.services {
             lines.append(line(about: service))
             lines += table(of: service)
+            if let shadow = service.shadow { lines += shadowLines(shadow) }
             for source in service.sources ?? [] { lines += words(about: source, indent: "  ") }
         }
         if let catalogue = status.catalogue { lines += words(about: catalogue, indent: "") }
@@ -51,12 +52,32 @@ enum StatusText {
         if let p50 = service.p50Ms, let p99 = service.p99Ms {
             text += "   p50 \(milliseconds(p50))  p99 \(milliseconds(p99))"
         }
-        return text + "   failed \(service.failed)"
+        text += "   failed \(service.failed)"
+        if service.panicking == true { text += "   panic: health is ignored" }
+        return text
     }
 
     private static func table(of service: ServiceAnswer) -> [String] {
         columns(service.servers.map { row(of: $0) }, alignsRight: [false, false, true, true, true])
             .map { "  \($0)" }
+    }
+
+    /// What another strategy would have done.
+    private static func shadowLines(_ shadow: ServiceAnswer.Shadow) -> [String] {
+        var line = "  shadow \(shadow.strategy)  "
+        guard shadow.picks > 0 else { return [line + "no requests yet"] }
+        line += "agrees in \(percent(shadow.agreement)) of \(grouped(Double(shadow.picks)))"
+        if let difference = shadow.differenceMs {
+            let size = milliseconds(abs(difference))
+            line +=
+                size == "0 ms"
+                ? ", its servers answer as fast"
+                : ", its servers answer \(size) \(difference < 0 ? "faster" : "slower")"
+        }
+        let shares = shadow.shares.map {
+            "\($0.id) \(percent($0.share)) \u{2192} \(percent($0.shadow))"
+        }
+        return [line, "    shares " + shares.joined(separator: ", ")]
     }
 
     private static func row(of server: ServerAnswer) -> [String] {

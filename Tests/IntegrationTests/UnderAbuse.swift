@@ -43,23 +43,29 @@ struct UnderAbuse {
                 words: "client_slow"),
         ]
 
+    /// Somebody who comes again each time that he is ended, half a second later.
     private final class Abusers: Sendable {
         let isStopped = Locked(false)
         let rounds = Locked(0)
         let endedByProxy = Locked(0)
         let running = RunningCount()
 
-        init(_ attack: Attack, port: UInt16, count: Int, pauseMilliseconds: Int) {
+        init(_ attack: Attack, port: UInt16, count: Int = 2) {
             for _ in 0..<count {
                 running.began()
                 Thread.start { [self] in
                     while !isStopped.withLock({ $0 }) {
                         perform(attack, port)
-                        Thread.sleep(milliseconds: pauseMilliseconds)
+                        Thread.sleep(milliseconds: 500)
                     }
                     running.ended()
                 }
             }
+        }
+
+        func stop() {
+            isStopped.withLock { $0 = true }
+            running.waitUntilNone(seconds: 30)
         }
 
         private func perform(_ attack: Attack, _ port: UInt16) {
@@ -100,28 +106,35 @@ struct UnderAbuse {
         let proxy = try ProxyProcess(plan)
         let load = LoadClient(port: proxy.port, rate: 300, threadCount: 4)
         load.waitForRequests(300)
-        // What is usual, then what is under abuse.
-        let first = load.result.durations.count
-        load.waitForRequests(load.result.requestCount + 2000)
-        let usual = load.result.durations[first...]
         let before = proxy.process.residentBytes
-        let abusers = Abusers(attack, port: proxy.port, count: 4, pauseMilliseconds: 100)
-        Thread.sleep(milliseconds: 500)
-        let second = load.result.durations.count
-        load.waitForRequests(load.result.requestCount + 2000)
-        let result = load.result
-        let abused = result.durations[second...]
-        abusers.isStopped.withLock { $0 = true }
-        abusers.running.waitUntilNone(seconds: 30)
+        func quantiles() -> (Double, Double) {
+            let first = load.result.durations.count
+            load.waitForRequests(load.result.requestCount + 600)
+            let durations = load.result.durations[first...]
+            return (quantile(durations, 0.5), quantile(durations, 0.99))
+        }
+        // In turns, because the machine has moods: the middle of three is what counts.
+        var usual: [(Double, Double)] = []
+        var abused: [(Double, Double)] = []
+        var (rounds, ended) = (0, 0)
+        for _ in 0..<3 {
+            usual.append(quantiles())
+            let abusers = Abusers(attack, port: proxy.port)
+            abused.append(quantiles())
+            abusers.stop()
+            rounds += abusers.rounds.withLock { $0 }
+            ended += abusers.endedByProxy.withLock { $0 }
+        }
         let growth = proxy.process.highestResidentBytes - before
-        #expect(load.finish().failures.isEmpty, "\(result)")
+        let result = load.finish()
+        #expect(result.failures.isEmpty, "\(result)")
         #expect(proxy.waitForLog(attack.words, seconds: 30))
         #expect(growth < 96 << 20, "grew by \(growth >> 10) KiB")
-        let rounds = abusers.rounds.withLock { $0 }
+        func middle(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
         print(
-            "\(attack.name): \(rounds) connections, \(abusers.endedByProxy.withLock { $0 }) ended; "
-                + "others p50 \(quantile(usual, 0.5)) then \(quantile(abused, 0.5)) ms, p99 "
-                + "\(quantile(usual, 0.99)) then \(quantile(abused, 0.99)) ms; grew by "
+            "\(attack.name): \(rounds) connections, \(ended) ended; others p50 "
+                + "\(middle(usual.map(\.0))) then \(middle(abused.map(\.0))) ms, p99 "
+                + "\(middle(usual.map(\.1))) then \(middle(abused.map(\.1))) ms; grew by "
                 + "\(growth >> 10) KiB")
     }
 }

@@ -1,0 +1,11 @@
+import ArgumentParser
+
+/// `staithe bench`: which strategy for my traffic?
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Compare strategies, by the code that serves traffic.",
+        subcommands: [
+            BenchPick.self,
+            BenchSequence.self,
+        ])
+}
