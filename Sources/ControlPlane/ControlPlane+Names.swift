@@ -20,7 +20,7 @@ extension ControlPlane {
         let servers = servers.filter { !$0.isFound }
         let hosts = Set(
             servers.map { Naming.Name($0.configuration.address) }
-                .filter { !$0.isNumeric }.map(\.host))
+                .filter { $0.fixedAddress == nil }.map(\.host))
         for (host, followed) in followedNames where !hosts.contains(host) {
             followed.isOver = true
             if let timer = followed.timer { loop.cancel(timer) }

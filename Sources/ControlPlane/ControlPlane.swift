@@ -99,7 +99,6 @@ public final class ControlPlane {
     // Starting and stopping.
     let startedAt: Int64
     let startInstant: LoopInstant
-    let serviceCells = ServiceCells(zeroed: serviceCapacity)
     var isServing = false
     /// Initial servers whose first check has no verdict yet.
     var awaitedFirstChecks: Set<ObjectIdentifier> = []

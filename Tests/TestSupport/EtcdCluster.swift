@@ -110,17 +110,24 @@ public final class EtcdCluster: Sendable {
     public func leader() throws -> Int {
         struct Answer: Decodable {
             struct Status: Decodable {
-                struct Header: Decodable { var member_id: UInt64 }
+                struct Header: Decodable {
+                    var member: UInt64
+                    private enum CodingKeys: String, CodingKey { case member = "member_id" }
+                }
                 var header: Header
                 var leader: UInt64
             }
-            var Endpoint: String
-            var Status: Status
+            var endpoint: String
+            var status: Status
+            private enum CodingKeys: String, CodingKey {
+                case endpoint = "Endpoint"
+                case status = "Status"
+            }
         }
         let text = try control("endpoint", "status", "-w", "json")
         let answers = try JSONDecoder().decode([Answer].self, from: Data(text.utf8))
-        for answer in answers where answer.Status.header.member_id == answer.Status.leader {
-            if let index = endpoints.firstIndex(of: answer.Endpoint) { return index }
+        for answer in answers where answer.status.header.member == answer.status.leader {
+            if let index = endpoints.firstIndex(of: answer.endpoint) { return index }
         }
         throw ChildProcess.StartFailure(description: "nobody leads: \(text)")
     }
