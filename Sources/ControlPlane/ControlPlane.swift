@@ -50,6 +50,9 @@ public final class ControlPlane {
     /// The last thing said about certificates that cannot be used.
     var certificateComplaint: String?
     let nameService: NameService
+    var followedNames: [String: FollowedName] = [:]
+    /// Their names lead elsewhere: they are about to be put anew.
+    var movedServers: Set<ObjectIdentifier> = []
     let naming: Naming
     var watcher: FileWatcher?
     /// One change at a time: each waits for names to resolve, the others for it.
