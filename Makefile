@@ -52,7 +52,7 @@ fuzz: ## libFuzzer on heads, chunked content, both sides of HTTP/2 and the PROXY
 	@$(INSTALL) build
 	@Tests/FuzzTests/fuzz.sh
 
-SOAKED = UnderLoad|UnderAbuse|GRPCTests/changes|SecureTests/rotation
+SOAKED = UnderLoad|UnderAbuse|GRPCTests/changes|SecureTests/rotation|ContainerPlays
 
 soak: ## ten times the load, 10,000 slow clients, abuse of HTTP/2, 100 rotations, gRPC for longer
 	@$(INSTALL) build test

@@ -139,9 +139,12 @@ let package = Package(
         tests("LinuxTests", of: ["Linux", "Timing"]),
         tests("ReactorTests", of: ["Reactor", "Linux", "Timing"]),
         tests("ResolvingTests", of: ["Resolving", "Linux", "Timing", "TestSupport"]),
-        tests(
-            "DiscoveryTests",
-            of: ["Discovery", "Configuration", "Resolving", "Linux", "Timing"]),
+        .testTarget(
+            name: "DiscoveryTests",
+            dependencies: [
+                "Discovery", "Balancing", "Configuration", "Resolving", "Linux", "Timing",
+            ],
+            exclude: ["Samples"], swiftSettings: house),
         tests("ControlPlaneTests", of: ["ControlPlane", "Configuration", "Telemetry", "Timing"]),
         tests("StatisticsTests", of: ["Statistics", "Numerics"]),
         tests("TheoryTests", of: ["Theory"]),

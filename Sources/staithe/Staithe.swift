@@ -35,6 +35,7 @@ struct Staithe: ParsableCommand {
             Remove.self,
             Set.self,
             Health.self,
+            Announce.self,
             Demo.self,
             Announce.self,
             Bench.self,

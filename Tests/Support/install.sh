@@ -27,6 +27,8 @@ for purpose in "${@:-build}"; do
         tool openssl openssl
         tool nghttp2-client h2load
         tool nghttp2-server nghttpd
+        tool docker.io dockerd
+        tool gcc gcc
         tool etcd-server etcd
         library python3-h2 /usr/lib/python3/dist-packages/h2/connection.py
         library python3-grpcio /usr/lib/python3/dist-packages/grpc/__init__.py

@@ -9,6 +9,8 @@ import Glibc
 public struct ProxyPlan: Sendable {
     public var port: UInt16
     public var servers: [String]
+    /// False: the service `app` lists none, and finds them.
+    public var hasServers = true
     /// Lines of the service `app`, beside `servers`.
     public var service: String
     /// Lines of the listener `web`, beside `address`.
@@ -40,7 +42,8 @@ public struct ProxyPlan: Sendable {
     public func text(socket: String) -> String {
         var lines = ["listeners:", "  web:", "    address: 127.0.0.1:\(port)"]
         lines += indented(listener, by: 4) + indented(listeners, by: 2)
-        lines += ["services:", "  app:", "    servers: [\(servers.joined(separator: ", "))]"]
+        lines += ["services:", "  app:"]
+        if hasServers { lines.append("    servers: [\(servers.joined(separator: ", "))]") }
         if !health.isEmpty { lines.append("    health: \(health)") }
         lines += indented(service, by: 4) + indented(services, by: 2) + indented(rest, by: 0)
         if let workers { lines += ["process:", "  workers: \(workers)"] }
@@ -203,7 +206,7 @@ public final class ProxyProcess: Sendable {
         let isListening = eventually(timeout: 20) {
             !process.isRunning
                 || ((try? ScriptedClient(port: port)) != nil
-                    && (socket.isEmpty || Machine.exists(socket)))
+                    && (socket.isEmpty || (try? ScriptedClient(path: socket)) != nil))
         }
         guard isListening, process.isRunning else {
             let state = process.end.map { "\($0)" } ?? "does not listen on \(port)"

@@ -68,6 +68,17 @@ public struct EngineMachine {
         var drainedAt: LoopInstant?
         /// Our checks that it has passed since it should have been gone; `nil` before.
         var passesAfterDrain: Int?
+
+        public init(
+            facts: ContainerFacts, generation: Int, standing: Standing, startedAt: Int64? = nil,
+            isDescribed: Bool = false
+        ) {
+            self.facts = facts
+            self.generation = generation
+            self.standing = standing
+            self.startedAt = startedAt
+            self.isDescribed = isDescribed
+        }
     }
 
     private enum Phase: Equatable, Sendable {
