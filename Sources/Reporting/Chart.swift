@@ -145,10 +145,11 @@ struct Chart {
             ? Self.ticks(xRange, xScale).map { ($0, Self.tickText($0)) } : xTicks
         for (tick, name) in ticks {
             let place = Self.number(x(tick))
+            let anchor = x(tick) > Self.width - 30 ? "end" : "middle"
             text +=
                 "<path class=\"grid\" d=\"M\(place) \(Int(Self.top))V\(Int(base))\"/>"
                 + "<text class=\"tick\" x=\"\(place)\" y=\"\(Int(base + 16))\" "
-                + "text-anchor=\"middle\">\(name)</text>\n"
+                + "text-anchor=\"\(anchor)\">\(name)</text>\n"
         }
         text +=
             "<path class=\"axis\" d=\"M\(Int(Self.left)) \(Int(Self.top))V\(Int(base))H"
@@ -167,7 +168,8 @@ struct Chart {
         if value >= 1 || value == 0 {
             return value == value.rounded() ? "\(Int(value))" : Numbers.fixed(value, 1)
         }
-        return Numbers.fixed(value, value < 0.01 ? 3 : 2)
+        let text = Numbers.fixed(value, value < 0.01 ? 3 : 2)
+        return value >= 0.1 && text.hasSuffix("0") ? String(text.dropLast()) : text
     }
 
     private func svg(_ mark: Mark) -> String {

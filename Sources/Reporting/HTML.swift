@@ -33,13 +33,14 @@ enum HTML {
         var(--rule);padding-top:22px}h3{font-size:16px;margin:26px 0 6px}p{margin:6px 0;
         max-width:78ch}.soft,figcaption,nav{color:var(--soft)}.verdict{font-size:18px;
         background:var(--wash);padding:14px 18px;border-left:4px solid var(--c0);margin:16px 0}
-        .verdict p{margin:5px 0}nav a{color:inherit;margin-right:12px}ul{margin:4px 0;
+        .verdict p{margin:5px 0;max-width:none}.legend{max-width:none}.legend span{white-space:
+        nowrap;margin-right:14px}.legend span span{margin-right:7px}nav a{color:inherit;margin-right:12px}ul{margin:4px 0;
         padding-left:20px}li{margin:2px 0;max-width:96ch}table{border-collapse:collapse;
         font-variant-numeric:tabular-nums;font-size:13.5px;margin:8px 0}th,td{padding:3px 10px;
         text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}th:first-child,
         td:first-child{text-align:left}th{color:var(--soft);font-weight:500}tr.standard td{
         font-weight:600}.wide{overflow-x:auto}.charts{display:grid;grid-template-columns:
-        repeat(auto-fit,minmax(min(480px,100%),1fr));gap:8px 20px}figure{margin:6px 0}figcaption{
+        repeat(auto-fill,minmax(min(480px,100%),1fr));gap:8px 20px}figure{margin:6px 0}figcaption{
         font-size:13.5px}svg{width:100%;height:auto;display:block}.grid{stroke:var(--rule);
         stroke-width:.7;fill:none}.axis{stroke:var(--soft);fill:none}.tick,.name{fill:var(--soft);
         font-size:11px}.line{fill:none;stroke-width:1.5;stroke-linejoin:round}.strong{

@@ -17,7 +17,7 @@ extension Report {
         text += "same requests.</p>\n<div class=\"verdict\">\n"
         for sentence in Verdict.summary(of: self) { text += "<p>\(HTML.escaped(sentence))</p>\n" }
         if let opening { text += "<p>\(HTML.escaped(opening))</p>\n" }
-        text += "</div>\n"
+        text += "</div>\n" + tallyTable()
         if isPartial { text += "<p class=\"warn\">Ended early: this is what was done.</p>\n" }
         text +=
             "<nav>"
@@ -50,6 +50,21 @@ extension Report {
         return nil
     }
 
+    private func tallyTable() -> String {
+        let tallies = Verdict.tallies(of: self)
+        guard comparisons.count > 1, !tallies.isEmpty else { return "" }
+        let heading = [
+            "against", "\(HTML.escaped(standard.name)) better", "no difference", "worse",
+        ]
+        let rows = tallies.map { contender, tally in
+            [
+                HTML.escaped(contender.name), "\(tally.better)", "\(tally.same)",
+                "\(tally.worse)",
+            ]
+        }
+        return HTML.table([heading] + rows)
+    }
+
     private func style(_ contender: Contender) -> String {
         let index = Verdict.contenders(of: self).firstIndex(of: contender) ?? 0
         // The standard strategy has the first colour, whoever it is.
@@ -63,8 +78,9 @@ extension Report {
     }
 
     private func legend() -> String {
-        "<p>" + Verdict.contenders(of: self).map { named($0) }.joined(separator: " &nbsp; ")
-            + " &nbsp; <span class=\"soft\">- - - theory</span></p>\n"
+        "<p class=\"legend\">"
+            + Verdict.contenders(of: self).map { "<span>\(named($0))</span>" }.joined()
+            + "<span class=\"soft\">- - - theory</span></p>\n"
     }
 
     // MARK: - A scenario
@@ -178,7 +194,7 @@ extension Report {
         var text = "<footer><p>Staithe \(HTML.escaped(version)), seed \(seed), "
         text += "\(repetitions) repetitions"
         if !machine.isEmpty { text += ", made on \(HTML.escaped(machine))" }
-        text += ". The same version and seed give the same page.</p>\n"
+        text += ". The same version and seed give the same numbers.</p>\n"
         text += "<p>The first tenth of every run does not count. Percentiles are of all response "
         text += "times of all runs together, from a histogram whose buckets are a thousandth wide; "
         text +=

@@ -11,6 +11,16 @@ extension Report {
         text += "width of a 95 % interval over \(repetitions) runs.\n\n"
         for sentence in Verdict.summary(of: self) { text += "\(sentence)\n\n" }
         if isPartial { text += "Ended early: this is what was done.\n\n" }
+        let tallies = Verdict.tallies(of: self)
+        if comparisons.count > 1, !tallies.isEmpty {
+            text += "| against | \(standard.name) better | no difference | worse |\n"
+            text += "| --- | --: | --: | --: |\n"
+            for (contender, tally) in tallies {
+                text += "| \(contender.name) | \(tally.better) | \(tally.same) | "
+                text += "\(tally.worse) |\n"
+            }
+            text += "\n"
+        }
         for comparison in comparisons {
             text += "## \(comparison.file.name): \(comparison.file.title)\n\n"
             text += "\(comparison.file.about)\n\n"

@@ -95,13 +95,17 @@ public enum Verdict {
         return gain.includesZero ? 0 : gain.value < 0 ? -1 : 1
     }
 
-    /// The strategy that beats the standard one in the most variants more than it loses; `nil`
-    /// when there is none.
+    /// The strategy that beats the standard one in the most variants more than it loses, of
+    /// those that ran in half of them at least; `nil` when there is none.
     public static func betterStandard(in report: Report) -> (Contender, Tally)? {
         var best: (Contender, Tally)?
         for contender in contenders(of: report) where contender != report.standard {
             let tally = tally(of: contender, against: report.standard, in: report)
-            guard tally.better > tally.worse else { continue }
+            // One that ran in a few scenarios only is no answer to all traffic.
+            let count = tally.better + tally.same + tally.worse
+            guard tally.better > tally.worse,
+                2 * count >= caseCount(of: report.standard, in: report)
+            else { continue }
             if tally.better - tally.worse > (best.map { $0.1.better - $0.1.worse } ?? 0) {
                 best = (contender, tally)
             }
@@ -123,26 +127,70 @@ public enum Verdict {
 
     /// What the report opens with: how the standard strategy stands, in a few sentences.
     public static func summary(of report: Report) -> [String] {
-        let others = contenders(of: report).filter { $0 != report.standard }
         let name = report.standard.name
-        var sentences: [String] = []
-        let tallies = others.map { ($0, tally(of: report.standard, against: $0, in: report)) }
-            .filter { $0.1.better + $0.1.same + $0.1.worse > 0 }
-        guard !tallies.isEmpty else { return ["\(name) ran alone: there is nothing to compare."] }
-        let parts = tallies.map { contender, tally in
-            "\(contender.name) (better in \(tally.better), no difference in \(tally.same), "
-                + "worse in \(tally.worse))"
+        guard contenders(of: report).count > 1 else {
+            return ["\(name) ran alone: there is nothing to compare."]
         }
-        sentences.append(
-            "By errors, and by p99 where errors are alike, \(name) is compared with "
-                + parts.joined(separator: ", ") + ".")
+        let beaten = casesLost(by: report.standard, in: report)
+        let count = caseCount(of: report.standard, in: report)
+        guard count > 0 else { return ["\(name) did not run."] }
+        var sentences = [
+            "\(name) is the best, or not told from the best, in \(count - beaten.count) of "
+                + "\(count) cases: by errors, and by p99 where errors are alike."
+        ]
+        if !beaten.isEmpty {
+            let list = beaten.prefix(8).map { "\($0.title) (\($0.best.name))" }
+            let rest = beaten.count > 8 ? ", and \(beaten.count - 8) more" : ""
+            sentences.append(
+                "Another is better in: \(list.joined(separator: "; "))\(rest).")
+        }
         if let (better, tally) = betterStandard(in: report) {
             sentences.append(
                 "\(better.name) is better than \(name) in \(tally.better) cases and worse in "
                     + "\(tally.worse): look at those before you choose.")
         } else {
-            sentences.append("No strategy here is better than \(name) more often than worse.")
+            sentences.append(
+                "No strategy that fits all of the traffic is better than \(name) more often than "
+                    + "worse.")
         }
         return sentences
+    }
+
+    private static func caseCount(of standard: Contender, in report: Report) -> Int {
+        report.comparisons.reduce(0) { sum, comparison in
+            sum + comparison.variants.count { $0.cell(standard)?.runs.isEmpty == false }
+        }
+    }
+
+    /// The variants in which some strategy is better than `standard`, with the one that has the
+    /// fewest errors or, among alike, the least p99.
+    private static func casesLost(
+        by standard: Contender, in report: Report
+    ) -> [(title: String, best: Contender)] {
+        var lost: [(title: String, best: Contender)] = []
+        for comparison in report.comparisons {
+            for variant in comparison.variants {
+                let better = variant.cells.map(\.contender).filter {
+                    order(of: $0, against: standard, in: variant) == -1
+                }
+                guard var best = better.first else { continue }
+                for other in better.dropFirst()
+                where order(of: other, against: best, in: variant) == -1 {
+                    best = other
+                }
+                let name = variant.scenario.variant
+                let title =
+                    name.isEmpty ? comparison.file.name : "\(comparison.file.name), \(name)"
+                lost.append((title, best))
+            }
+        }
+        return lost
+    }
+
+    /// By strategy: in how many cases the standard one is better, the same and worse.
+    static func tallies(of report: Report) -> [(contender: Contender, tally: Tally)] {
+        contenders(of: report).filter { $0 != report.standard }
+            .map { ($0, tally(of: report.standard, against: $0, in: report)) }
+            .filter { $0.1.better + $0.1.same + $0.1.worse > 0 }
     }
 }

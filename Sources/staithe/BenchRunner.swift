@@ -74,6 +74,7 @@ final class BenchRunner: Sendable {
             ThisProcess.sleep(.milliseconds(100))
         }
         if showsProgress { _ = try? StandardStream.error.writeAvailable(Array("\r\u{1B}[K".utf8)) }
+        sayRate(since: began, threads: threads)
         let comparisons = state.withLock { $0.comparisons }
         return (comparisons, !isStopped.load(ordering: .relaxed))
     }
@@ -104,6 +105,18 @@ final class BenchRunner: Sendable {
             next += 1
         }
         state.nextRepetition[cell] = next
+    }
+
+    /// On the error stream: what was measured is the same everywhere, and this is not.
+    private func sayRate(since began: LoopInstant, threads: Int) {
+        let done = state.withLock { $0.doneRequests }
+        let seconds = (Clock.monotonic() - began).seconds
+        guard seconds > 0 else { return }
+        let rate = Double(done) / seconds / Double(threads) / 1e6
+        StandardStream.error.print(
+            "\(done) requests simulated in \(short((seconds * 10).rounded() / 10)) s on "
+                + "\(threads) threads: \(short((rate * 100).rounded() / 100)) million per second "
+                + "and thread")
     }
 
     private func sayProgress(since began: LoopInstant) {
