@@ -6,7 +6,18 @@ FLAGS = --explicit-target-dependency-import-check error
 INSTALL = Tests/Support/install.sh
 FORMATTED = Package.swift Sources Tests
 
-.PHONY: build demo test test-asan test-tsan fuzz soak bench format lint clean help
+# Everything inside, so that it runs in an empty image. lld, because it folds equal functions.
+STATIC = -Xswiftc -static-executable -Xswiftc -use-ld=lld -Xlinker --icf=all -Xlinker -s \
+    -Xlinker --no-eh-frame-hdr -Xlinker -T -Xlinker $(CURDIR)/Packaging/static.ld
+STATIC_BINARY = .build/static/release/staithe
+STATIC_BYTES = 20000000
+IMAGE_ROOT = .build/image/root
+IMAGE = .build/image/staithe.tar
+
+.PHONY: build demo demo-https test test-asan test-tsan fuzz soak bench
+.PHONY: strategies theory scenarios
+.PHONY: static image image-root image-tar
+.PHONY: format lint clean help
 
 build: ## the release build: .build/release/staithe
 	@$(INSTALL) build
@@ -14,6 +25,9 @@ build: ## the release build: .build/release/staithe
 
 demo: build ## servers, the proxy, and a server added live; Ctrl-C ends everything
 	@.build/release/staithe demo
+
+demo-https: build ## the same over HTTPS and HTTP/2, with a certificate made on the spot
+	@.build/release/staithe demo --https 8443
 
 test: ## every test, against the real executable (as it is released) and real servers
 	@$(INSTALL) build test
@@ -34,20 +48,52 @@ test-tsan: ## the tests with the thread sanitizer
 	env -u STAITHE_BINARY \
 	    $(SWIFT) test --sanitize=thread --scratch-path .build/tsan --disable-xctest $(FLAGS)
 
-fuzz: ## libFuzzer on the head parser and the chunked decoder
+fuzz: ## libFuzzer on heads, chunked content, both sides of HTTP/2 and the PROXY header
 	@$(INSTALL) build
 	@Tests/FuzzTests/fuzz.sh
 
-soak: ## the load scenarios with ten times the load: 10,000 slow clients, longer runs
+SOAKED = UnderLoad|UnderAbuse|GRPCTests/changes|SecureTests/rotation|ContainerPlays
+
+soak: ## ten times the load, 10,000 slow clients, abuse of HTTP/2, 100 rotations, gRPC for longer
 	@$(INSTALL) build test
 	$(SWIFT) build -c release $(FLAGS)
 	$(SWIFT) build --build-tests $(FLAGS)
 	STAITHE_SOAK=1 STAITHE_BINARY="$(CURDIR)/.build/release/staithe" \
-	    $(SWIFT) test --skip-build --disable-xctest --filter IntegrationTests.UnderLoad $(FLAGS)
+	    $(SWIFT) test --skip-build --disable-xctest --filter 'IntegrationTests.($(SOAKED))' $(FLAGS)
 
 bench: build ## CPU per request beside nginx, HAProxy and Envoy; BENCH="--rounds 3 --scenario close"
 	@$(INSTALL) bench
 	@python3 Benchmarks/Live/bench.py $(BENCH)
+
+static: ## the static binary, for an image: .build/static/release/staithe
+	@$(INSTALL) build
+	$(SWIFT) build -c release --product staithe --scratch-path .build/static $(FLAGS) $(STATIC)
+	@Packaging/size.sh $(STATIC_BINARY) $(STATIC_BYTES)
+
+image: image-tar ## the image, made without a registry and tried on an engine of its own
+	@$(INSTALL) image
+	@Packaging/try_image.py $(IMAGE) Dockerfile $(IMAGE_ROOT)
+
+image-root: static
+	@Packaging/image_root.sh $(STATIC_BINARY) $(IMAGE_ROOT)
+
+image-tar: image-root ## the image as an archive, for docker load: .build/image/staithe.tar
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
+	    Packaging/image.py Dockerfile $(IMAGE_ROOT) $(IMAGE) staithe:latest
+	@Packaging/size.sh $(IMAGE) $(STATIC_BYTES)
+
+# Deterministic: the same version gives the same bytes, so that a change of the numbers shows.
+strategies: build ## the report of strategies in the standard scenarios: Benchmarks/Results/strategies.*
+	.build/release/staithe bench strategies --scenario all \
+	    $(if $(wildcard Benchmarks/Results/pick.csv),--pick-costs Benchmarks/Results/pick.csv) \
+	    --html Benchmarks/Results/strategies.html --json Benchmarks/Results/strategies.json \
+	    --markdown Benchmarks/Results/strategies.md --csv Benchmarks/Results/strategies.csv
+
+theory: build ## the simulator against every closed form; BENCH="--divisor 10" for a quick look
+	.build/release/staithe bench theory $(BENCH)
+
+scenarios: ## writes config/scenarios into the program
+	@Tests/Support/embed-scenarios.sh
 
 format: ## lay out every Swift file
 	$(SWIFT) format --in-place --parallel --recursive $(FORMATTED)

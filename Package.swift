@@ -45,10 +45,13 @@ let package = Package(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(
+            name: "CCAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
 
         // Floor 1: ground.
         room("Timing", uses: []),
         room("Memory", uses: [], settings: memoryRoom),
+        room("Numerics", uses: []),
 
         // Floor 2: facts and decisions.
         room("Linux", uses: ["CLinux", "Timing", "Memory"]),
@@ -57,6 +60,8 @@ let package = Package(
         room("Balancing", uses: ["Memory", "Timing"]),
         room("Health", uses: ["Timing"]),
         room("Telemetry", uses: ["Timing", "Memory"]),
+        room("Statistics", uses: ["Numerics"]),
+        room("Theory", uses: ["Numerics"]),
 
         // Floor 3: crafts.
         room("HTTP1", uses: ["HTTP", "Memory"]),
@@ -64,25 +69,39 @@ let package = Package(
         room("TLS", uses: ["COpenSSL", "Linux", "Memory"]),
         room("Preamble", uses: ["Linux", "Memory"]),
         room("Reactor", uses: ["Linux", "Memory", "Timing"]),
+        room("Resolving", uses: ["CCAres", "CLinux", "Linux", "Timing"]),
         room("Configuration", uses: ["YAML", "HTTP", "Balancing", "Timing"]),
+        room(
+            "Simulation",
+            uses: ["Balancing", "Health", "Statistics", "Memory", "Numerics", "Timing"]),
 
         // Floor 4: plans.
         room("Routing", uses: ["Configuration", "HTTP", "Memory"]),
+        room(
+            "Scenarios",
+            uses: ["Simulation", "Configuration", "YAML", "Health", "Timing"]),
+        room(
+            "Discovery",
+            uses: ["Configuration", "Resolving", "HTTP1", "HTTP", "Linux", "Memory", "Timing"]),
 
-        // Floor 5: the fast side.
+        // Floor 5: the fast side, and what is measured.
         room(
             "DataPlane",
             uses: [
                 "Routing", "Configuration", "HTTP1", "HTTP2", "TLS", "Preamble", "Reactor",
                 "HTTP", "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
             ]),
+        room(
+            "Reporting",
+            uses: ["Scenarios", "Simulation", "Balancing", "Statistics", "Theory"]),
 
         // Floor 6: the calm side.
         room(
             "ControlPlane",
             uses: [
-                "DataPlane", "Configuration", "HTTP1", "TLS", "Preamble", "Reactor", "HTTP",
-                "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
+                "DataPlane", "Discovery", "Configuration", "HTTP1", "HTTP2", "TLS", "Preamble",
+                "Reactor", "Resolving", "HTTP", "Balancing", "Health", "Telemetry", "Linux",
+                "Memory", "Timing",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -90,7 +109,8 @@ let package = Package(
         .executableTarget(
             name: "staithe",
             dependencies: [
-                "ControlPlane", "Configuration", "Balancing", "Linux", "Memory", "Timing",
+                "ControlPlane", "Reporting", "Scenarios", "Simulation", "Configuration",
+                "Balancing", "TLS", "Linux", "Memory", "Timing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),
@@ -99,14 +119,15 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
         tests("MemoryTests", of: ["Memory"]),
         .target(
-            name: "FuzzProperties", dependencies: ["HTTP1", "HTTP", "Memory"],
+            name: "FuzzProperties",
+            dependencies: ["HTTP2", "HTTP1", "Preamble", "HTTP", "Linux", "Memory", "Timing"],
             path: "Tests/FuzzTests/Properties", swiftSettings: house),
         .testTarget(
             name: "FuzzTests", dependencies: ["FuzzProperties"],
             path: "Tests/FuzzTests/Replay", swiftSettings: house),
         tests("HTTPTests", of: ["HTTP", "Memory"]),
         tests("HTTP1Tests", of: ["HTTP1", "HTTP", "Memory"]),
-        tests("HTTP2Tests", of: ["HTTP2", "HTTP", "Memory", "Timing"]),
+        tests("HTTP2Tests", of: ["FuzzProperties", "HTTP2", "HTTP", "Memory", "Timing"]),
         tests("PreambleTests", of: ["Preamble", "Linux", "Memory"]),
         tests("TLSTests", of: ["TLS", "Memory", "TestSupport"]),
         tests("BalancingTests", of: ["Balancing", "Timing"]),
@@ -117,7 +138,22 @@ let package = Package(
             exclude: ["Golden"], swiftSettings: house),
         tests("LinuxTests", of: ["Linux", "Timing"]),
         tests("ReactorTests", of: ["Reactor", "Linux", "Timing"]),
+        tests("ResolvingTests", of: ["Resolving", "Linux", "Timing", "TestSupport"]),
+        .testTarget(
+            name: "DiscoveryTests",
+            dependencies: [
+                "Discovery", "Balancing", "Configuration", "Resolving", "Linux", "Timing",
+            ],
+            exclude: ["Samples"], swiftSettings: house),
         tests("ControlPlaneTests", of: ["ControlPlane", "Configuration", "Telemetry", "Timing"]),
+        tests("StatisticsTests", of: ["Statistics", "Numerics"]),
+        tests("TheoryTests", of: ["Theory"]),
+        tests(
+            "SimulationTests",
+            of: ["Simulation", "Balancing", "Health", "Statistics", "Theory", "Timing"]),
+        tests(
+            "ScenariosTests", of: ["Scenarios", "Simulation", "Configuration", "Health", "Timing"]),
+        tests("ReportingTests", of: ["Reporting", "Scenarios", "Simulation", "Statistics"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),
         tests("IntegrationTests", of: ["TestSupport"]),

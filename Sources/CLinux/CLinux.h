@@ -41,7 +41,8 @@ static inline int linux_getsockname(int fd, struct sockaddr *address, socklen_t 
     return getsockname(fd, address, length);
 }
 
-/* open(2) and prctl(2) are variadic. */
+/* open(2), fcntl(2) and prctl(2) are variadic. */
+static inline int linux_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
 static inline int linux_open(const char *path, int flags, mode_t mode) {
     return open(path, flags, mode);
 }

@@ -86,4 +86,19 @@ static inline int openssl_add_issuer(SSL_CTX *context, X509 *issuer) {
     // Counted up by this call, and freed with the context.
     return (int)SSL_CTX_add1_chain_cert(context, issuer);
 }
+// EVP_PKEY_Q_keygen is variadic.
+static inline EVP_PKEY *openssl_make_key(void) {
+    return EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+}
+static inline int openssl_utf8(void) { return MBSTRING_UTF8; }
+// HMAC with SHA-256. The names are kept by pointer until the call: as Swift strings they would be
+// gone by then.
+static inline int openssl_set_digest_key(EVP_MAC_CTX *mac, const unsigned char *key, size_t count) {
+    char digest[] = "SHA256";
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_MAC_init(mac, key, count, parameters);
+}
 static inline void openssl_free(void *bytes) { OPENSSL_free(bytes); }

@@ -87,26 +87,61 @@ extension ProxyConfiguration {
     ) -> ConfigurationLoader.Outcome {
         let reader = ConfigurationReader(
             file: "command line", environment: { _ in nil }, readFile: { _ in nil })
-        var line = command
-        func argument(_ text: String, path: [String]) -> Field {
-            line += " "
-            let start = line.unicodeScalars.count + 1
-            line += text
-            let place = YAMLPlace(
-                line: 1, column: start, endLine: 1, endColumn: line.unicodeScalars.count + 1)
-            // Quoted, so that an empty argument is a wrong value and not a missing one.
-            let node = YAMLNode(.scalar(text, isPlain: false), at: place)
-            return Field(key: path.last ?? "", keyPlace: place, value: node, path: path)
-        }
-        let listenField = argument(listen, path: ["listen"])
+        var line = CommandLine(command)
+        let listenField = line.argument(listen, path: ["listen"])
         let nodes = servers.enumerated().map { index, text in
-            argument(text, path: ["servers", String(index)]).value
+            line.argument(text, path: ["servers", String(index)]).value
         }
         let serversField = Field(
             key: "servers", keyPlace: listenField.value.place,
             value: YAMLNode(.list(nodes), at: nodes.first?.place ?? listenField.value.place),
             path: ["servers"])
         reader.readCommand(listen: listenField, servers: serversField)
-        return ConfigurationLoader.outcome(of: reader, source: Array(line.utf8))
+        return ConfigurationLoader.outcome(of: reader, source: Array(line.text.utf8))
+    }
+
+    /// What `staithe 8080 --docker` means: a listener `main`; services and routes come from the
+    /// labels of the engine's containers.
+    ///
+    /// - Parameters:
+    ///   - engine: its socket; `nil` for the usual one.
+    ///   - dialects: the words behind `--labels`.
+    public static func dockerForm(
+        listen: String, engine: String?, dialects: [String], command: String = "staithe"
+    ) -> ConfigurationLoader.Outcome {
+        let reader = ConfigurationReader(
+            file: "command line", environment: { _ in nil }, readFile: { _ in nil })
+        var line = CommandLine(command)
+        let listenField = line.argument(listen, path: ["listen"])
+        line.add("--docker")
+        var endpoint: Field?
+        if let engine {
+            line.add("--engine")
+            endpoint = line.argument(engine, path: ["socket"])
+        }
+        if !dialects.isEmpty { line.add("--labels") }
+        let words = dialects.map { line.argument($0, path: ["labels"]) }
+        reader.readDockerCommand(listen: listenField, endpoint: endpoint, dialects: words)
+        return ConfigurationLoader.outcome(of: reader, source: Array(line.text.utf8))
+    }
+
+    /// A command as it was typed, for messages that point into it.
+    private struct CommandLine {
+        private(set) var text: String
+
+        init(_ command: String) { text = command }
+
+        mutating func add(_ word: String) { text += " " + word }
+
+        mutating func argument(_ word: String, path: [String]) -> Field {
+            text += " "
+            let start = text.unicodeScalars.count + 1
+            text += word
+            let place = YAMLPlace(
+                line: 1, column: start, endLine: 1, endColumn: text.unicodeScalars.count + 1)
+            // Quoted, so that an empty argument is a wrong value and not a missing one.
+            let node = YAMLNode(.scalar(word, isPlain: false), at: place)
+            return Field(key: path.last ?? "", keyPlace: place, value: node, path: path)
+        }
     }
 }

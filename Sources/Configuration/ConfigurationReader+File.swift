@@ -3,7 +3,7 @@ import YAML
 /// The file as a whole.
 extension ConfigurationReader {
     private static let shortKeys = ["listen", "servers", "health", "balance"]
-    private static let longKeys = ["listeners", "services", "routes", "defaults"]
+    private static let longKeys = ["listeners", "services", "routes", "defaults", "discover"]
 
     func readFile(_ root: YAMLNode) {
         var fields: [String: Field] = [:]
@@ -120,6 +120,7 @@ extension ConfigurationReader {
                 "listeners", in: root, path: [], at: anyPlace,
                 help: "add 'listeners: { main: { address: 8080 } }'")
         }
+        if let field = fields["discover"] { readCatalogue(field) }
         var template = ServiceConfiguration(name: "")
         if let field = fields["defaults"] { readDefaults(field, into: &template) }
         if let field = fields["services"] {
@@ -127,7 +128,7 @@ extension ConfigurationReader {
                 for entry in entries { serviceKeyPlaces[entry.key] = entry.keyPlace }
             }
             readServices(field, over: template)
-        } else if fields["servers"] == nil {
+        } else if fields["servers"] == nil, fields["discover"] == nil {
             missingKey(
                 "services", in: root, path: [], at: anyPlace,
                 help: "add 'services: { app: { servers: [3001, 3002] } }'")
@@ -135,11 +136,11 @@ extension ConfigurationReader {
         for tunnel in tunnels { checkService(tunnel.name, at: tunnel.place, path: tunnel.path) }
         let needsRoutes =
             configuration.listeners.isEmpty
-            || configuration.listeners.contains { $0.tunnelService == nil }
+            || configuration.listeners.contains { !$0.isTunnel }
         if let field = fields["routes"] {
             readRoutes(field)
             arrangeRoutes()
-        } else if !needsRoutes {
+        } else if !needsRoutes || fields["services"] == nil {
             arrangeRoutes()
         } else if configuration.services.count > 1, let field = fields["services"], isComplete {
             let names = configuration.services.map(\.name)

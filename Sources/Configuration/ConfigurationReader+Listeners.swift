@@ -17,8 +17,10 @@ extension ConfigurationReader {
         var certificatePlaces: [ConfigurationPlaces.Place] = []
         var tlsPlace: ConfigurationPlaces.Place?
         var protocols: Field?
-        var isTunnel = false
+        var words: Set<String> = []
         var service: Field?
+        var nameRoutes: Field?
+        var socketMode: Field?
         var proxyProtocol: Field?
         eachField(of: named.value, as: .named(.listener), at: named.path) { field in
             switch field.key {
@@ -50,14 +52,20 @@ extension ConfigurationReader {
                 }
             case "protocols":
                 protocols = field
-                let words = readProtocols(field)
-                isTunnel = words.contains("tcp")
+                words = readProtocols(field)
+                listener.passesTLS = words.contains("tls-passthrough")
                 listener.protocols = Self.protocols(words)
             case "service":
                 service = field
                 listener.tunnelService = text(of: field, example: "app")?.text
+            case "routes":
+                nameRoutes = field
+                listener.nameRoutes = readNameRoutes(field)
+            case "socket_mode":
+                socketMode = field
+                read(field, into: &listener.socketMode, Value.fileMode)
             case "trusted_proxies":
-                listener.trustedProxies = readTrustedProxies(field)
+                listener.trustedProxies = readTrustedProxies(field, &listener.trustsUnixClients)
             case "timeouts":
                 readListenerTimeouts(field, into: &listener.timeouts)
             case "limits":
@@ -96,7 +104,7 @@ extension ConfigurationReader {
                 help: "remove 'redirect: https', and put it on the listener of port 80")
         }
         if let proxyProtocol, listener.proxyProtocol != .off, listener.trustedProxies.isEmpty,
-            isComplete
+            !listener.trustsUnixClients, isComplete
         {
             report(
                 .missingKey, "'proxy_protocol' lets whoever connects say who it is",
@@ -104,7 +112,16 @@ extension ConfigurationReader {
                 help: "add 'trusted_proxies: [10.0.0.0/8]': the addresses of the balancers in front"
             )
         }
-        checkTunnel(listener, named, isTunnel: isTunnel, protocols: protocols, service: service)
+        if let socketMode, listener.address.port != nil {
+            report(
+                .notUsedHere, "'socket_mode' stands in a listener with a port, which has no file",
+                at: socketMode.keyPlace, path: socketMode.path, help: "remove it")
+        }
+        checkTunnel(
+            listener, named,
+            TunnelFields(
+                protocols: protocols, service: service, routes: nameRoutes,
+                isTCP: words.contains("tcp")))
         places.certificates.append(certificatePlaces)
         places.listenerTLS.append(tlsPlace)
         configuration.listeners.append(listener)
@@ -113,31 +130,107 @@ extension ConfigurationReader {
                 location: location(address.value.place), keyPath: address.path))
     }
 
-    /// A listener for bytes names a service, and one for HTTP has routes.
+    /// What a listener that passes bytes on is made of.
+    private struct TunnelFields {
+        var protocols: Field?
+        var service: Field?
+        var routes: Field?
+        var isTCP: Bool
+    }
+
+    /// A listener for bytes names a service, one for TLS names too, and one for HTTP has routes.
     private func checkTunnel(
-        _ listener: ListenerConfiguration, _ named: Field, isTunnel: Bool, protocols: Field?,
-        service: Field?
+        _ listener: ListenerConfiguration, _ named: Field, _ fields: TunnelFields
     ) {
-        if isTunnel, service == nil, let protocols {
+        let isTunnel = fields.isTCP || listener.passesTLS
+        if fields.isTCP, fields.service == nil, let protocols = fields.protocols {
             missingKey(
                 "service", in: named.value, path: named.path, at: protocols.keyPlace,
                 help: "add 'service: name': whose servers get the bytes")
         }
-        if !isTunnel, let service {
+        if listener.passesTLS, fields.service == nil, fields.routes == nil,
+            let protocols = fields.protocols
+        {
+            missingKey(
+                "routes", in: named.value, path: named.path, at: protocols.keyPlace,
+                help: "add 'routes: { app.example.com: app }': the service of each name")
+        }
+        if !isTunnel, let service = fields.service {
             report(
                 .notUsedHere, "'service' stands in a listener for HTTP, which has routes",
                 at: service.keyPlace, path: service.path,
                 help: "add 'protocols: [tcp]', or remove this line and use 'routes:'")
         }
-        if isTunnel, listener.redirectsToHTTPS, let protocols {
+        if !listener.passesTLS, let routes = fields.routes {
+            report(
+                .notUsedHere, "'routes' by name stands in a listener that does not pass TLS on",
+                at: routes.keyPlace, path: routes.path,
+                help: fields.isTCP
+                    ? "write 'protocols: [tls-passthrough]', or 'service:' alone"
+                    : "add 'protocols: [tls-passthrough]', or move it to the top of the file")
+        }
+        if listener.passesTLS, listener.tls != nil, let protocols = fields.protocols {
+            report(
+                .conflict, "TLS is passed on to the servers, and cannot end here too",
+                at: protocols.value.place, path: protocols.path,
+                help: "remove 'tls:', or write 'protocols: [tcp]' to end TLS here")
+        }
+        if isTunnel, listener.redirectsToHTTPS, let protocols = fields.protocols {
             report(
                 .conflict, "bytes cannot be redirected", at: protocols.value.place,
                 path: protocols.path, help: "remove 'redirect: https'")
         }
-        if isTunnel, let service, let name = listener.tunnelService {
+        if isTunnel, let service = fields.service, let name = listener.tunnelService {
             usedServices.insert(name)
             tunnels.append((name, service.value.place, service.path))
         }
+    }
+
+    /// `{ db.example.com: postgres, "*.example.com": web }`.
+    private func readNameRoutes(_ field: Field) -> [ListenerConfiguration.NameRoute] {
+        guard case .map(let entries) = field.value.content, !entries.isEmpty else {
+            report(
+                .wrongType, "\(title(field.path)) must be a map from names to services",
+                at: field.value.place, path: field.path,
+                help: "write 'routes: { app.example.com: app }'")
+            return []
+        }
+        var routes: [ListenerConfiguration.NameRoute] = []
+        var places: [YAMLPlace] = []
+        for entry in entries {
+            let path = field.path + [entry.key]
+            remember(entry.value.place, of: path)
+            let service = Field(
+                key: entry.key, keyPlace: entry.keyPlace, value: visible(entry), path: path)
+            let host: RouteConfiguration.Host
+            switch Value.routeHost(entry.key) {
+            case .success(.any):
+                report(
+                    .badHost, "'*' is every name, and stands under 'service:'",
+                    at: entry.keyPlace, path: path,
+                    help: "write 'service: name' beside 'routes:'")
+                continue
+            case .success(let pattern): host = pattern
+            case .failure(let mistake):
+                report(
+                    mistake.code, "'\(entry.key)' \(mistake.problem)", at: entry.keyPlace,
+                    path: path, help: mistake.help)
+                continue
+            }
+            guard let name = text(of: service, example: "app")?.text else { continue }
+            if let first = routes.firstIndex(where: { $0.name == host }) {
+                report(
+                    .routeTie, "'\(entry.key)' has two services", at: entry.keyPlace, path: path,
+                    help: "remove one of them",
+                    notes: [Diagnostic.Note("the other one", at: location(places[first]))])
+                continue
+            }
+            usedServices.insert(name)
+            tunnels.append((name, entry.value.place, path))
+            routes.append(ListenerConfiguration.NameRoute(name: host, service: name))
+            places.append(entry.keyPlace)
+        }
+        return routes
     }
 
     private static func protocols(_ words: Set<String>) -> ListenerConfiguration.Protocols {
@@ -172,25 +265,33 @@ extension ConfigurationReader {
         }
         for item in items {
             let word = value(item) { text -> Parsed<String> in
-                ["http/1.1", "h2", "h2c", "tcp"].contains(text)
+                Self.protocolWords.contains(text)
                     ? .success(text)
-                    : .failure(
-                        Value.wordMistake(
-                            text, known: ["http/1.1", "h2", "h2c", "tcp"],
-                            unsupported: ["tls-passthrough"]))
+                    : .failure(Value.wordMistake(text, known: Self.protocolWords))
             }
             if let word { words.insert(word) }
         }
-        if words.count > 1, words.contains("tcp") {
+        if words.count > 1, words.contains("tcp") || words.contains("tls-passthrough") {
+            let isHTTP = !words.isDisjoint(with: ["http/1.1", "h2", "h2c"])
             report(
-                .conflict, "a listener speaks HTTP or passes bytes on, and this one is to do both",
-                at: field.value.place, path: field.path, help: "write '[http/1.1]' or '[tcp]'")
+                .conflict,
+                isHTTP
+                    ? "a listener speaks HTTP or passes bytes on, and this one is to do both"
+                    : "'tcp' passes all bytes on, and 'tls-passthrough' those of TLS, by name",
+                at: field.value.place, path: field.path,
+                help: isHTTP ? "write '[http/1.1]' or '[tcp]'" : "write one of them")
         }
         return words
     }
 
-    private func readTrustedProxies(_ field: Field) -> [AddressRange] {
-        items(of: field).compactMap { item in
+    private static let protocolWords = ["http/1.1", "h2", "h2c", "tcp", "tls-passthrough"]
+
+    private func readTrustedProxies(
+        _ field: Field, _ trustsUnixClients: inout Bool
+    ) -> [AddressRange] {
+        let items = items(of: field)
+        trustsUnixClients = items.contains { isWord("unix", $0.value) }
+        return items.filter { !isWord("unix", $0.value) }.compactMap { item in
             let range = value(item, Value.addressRange)
             if let range,
                 range.prefixBitCount == 0
@@ -205,6 +306,10 @@ extension ConfigurationReader {
             }
             return range
         }
+    }
+
+    private func isWord(_ word: String, _ node: YAMLNode) -> Bool {
+        if case .scalar(let text, _) = node.content { text == word } else { false }
     }
 
     private func readListenerTimeouts(

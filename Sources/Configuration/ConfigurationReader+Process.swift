@@ -11,6 +11,9 @@ extension ConfigurationReader {
                     text == "auto"
                         ? .success(nil) : Value.integer(text, in: 1...1024).map { Optional($0) }
                 }
+            case "nameservers":
+                configuration.process.nameServers = items(of: field, allowsOne: true)
+                    .compactMap { value($0, example: "127.0.0.1:53", Value.nameServer) }
             case "shutdown":
                 read(field, into: &configuration.process.shutdown) {
                     Value.duration($0, allowsZero: true)
@@ -84,17 +87,7 @@ extension ConfigurationReader {
                     return .success(.path(text))
                 }
             case "socket_mode":
-                read(field, into: &configuration.admin.socketMode) { text in
-                    guard text.utf8.count == 4, text.hasPrefix("0"),
-                        let mode = UInt16(text, radix: 8)
-                    else {
-                        return .failure(
-                            ValueMistake(
-                                .wrongType, "is not a file mode",
-                                help: "write four octal digits, such as \"0660\""))
-                    }
-                    return .success(mode)
-                }
+                read(field, into: &configuration.admin.socketMode, Value.fileMode)
             default: break
             }
         }

@@ -26,6 +26,7 @@ extension ConfigurationReader {
             switch field.key {
             case "servers": servers = field
             case "version": version = value(field, example: "v1", Self.version)
+            case "discover": readSources(field, into: &service.discover)
             default: readShared(field, into: &service)
             }
         }
@@ -37,9 +38,10 @@ extension ConfigurationReader {
         {
             missingKey(
                 "servers", in: named.value, path: named.path, at: named.keyPlace,
-                help: "add 'servers: [3001, 3002]'")
+                help: "add 'servers: [3001, 3002]', or 'discover:' for servers that are found")
         }
         checkSecurity(of: &service, serverPlaces, at: named)
+        service.discover?.inherit(version: version, isSecure: service.tls != nil)
         checkBalance(of: service.balance, at: named.path, place: named.keyPlace)
         checkSpoken(by: service, at: named)
         checkOrder(of: service, at: named.path)
@@ -64,12 +66,36 @@ extension ConfigurationReader {
                 at: named.keyPlace, path: named.path,
                 help: "write 'protocol: h2', or its servers without 'https://'")
         }
+        checkHealth(service, named)
         if service.spoken != .http1, service.sendsProxyProtocol != .off {
             report(
                 .conflict,
                 "\(title(named.path)) cannot tell each server connection's client: with "
                     + "HTTP/2, clients share them", at: named.keyPlace, path: named.path,
                 help: "remove 'send_proxy_protocol', or write 'protocol: http/1.1'")
+        }
+    }
+
+    /// A check must be one that the servers can answer.
+    private func checkHealth(_ service: ServiceConfiguration, _ named: Field) {
+        let health = service.health
+        guard health.isEnabled else { return }
+        let path = named.path + ["health"]
+        if health.grpcService != nil, service.spoken == .http1 {
+            report(
+                .conflict, "gRPC needs HTTP/2, and \(title(named.path)) speaks HTTP/1.1",
+                at: named.keyPlace, path: path,
+                help: "add 'protocol: h2c', or 'protocol: h2' for servers with https://")
+        }
+        if health.grpcService != nil, health.path != nil {
+            report(
+                .conflict, "\(title(path)) has both 'path' and 'grpc'", at: named.keyPlace,
+                path: path, help: "remove one of them")
+        }
+        if health.port != nil, service.servers.contains(where: { $0.address.unixPath != nil }) {
+            report(
+                .conflict, "\(title(path)) has a 'port', and a Unix socket has none",
+                at: named.keyPlace, path: path, help: "remove 'port'")
         }
     }
 
@@ -234,6 +260,7 @@ extension ConfigurationReader {
                 if let text = text(of: field, example: "ok") { health.body = text.text }
             case "host": health.host = value(field, Value.fixedHost) ?? health.host
             case "port": health.port = value(field, example: "9000", Value.port) ?? health.port
+            case "grpc": read(field, into: &health.grpcService, Value.grpcService)
             default: break
             }
         }

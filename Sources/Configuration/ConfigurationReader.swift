@@ -238,7 +238,7 @@ final class ConfigurationReader {
     }
 
     /// A value that is missing has no width; its key is what can be pointed at.
-    private func visible(_ entry: YAMLEntry) -> YAMLNode {
+    func visible(_ entry: YAMLEntry) -> YAMLNode {
         isMissing(entry.value) ? YAMLNode(entry.value.content, at: entry.keyPlace) : entry.value
     }
 

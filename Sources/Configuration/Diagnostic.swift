@@ -100,15 +100,14 @@ extension Diagnostic {
         _ address: ListenAddress, owner: String? = nil, at location: SourceLocation,
         keyPath: [String] = []
     ) -> Diagnostic {
-        let port =
-            switch address {
-            case .tcp(_, let port): port
-            }
         let user = owner.map { "by \($0)" } ?? "by another program"
+        let help =
+            address.port.map {
+                "stop that program (ss -ltnp 'sport = :\($0)' names it), or choose another port"
+            } ?? "stop that program (ss -lxp names it), or choose another path"
         return Diagnostic(
             .error, .portInUse, "\(address) is in use \(user)", at: location, keyPath: keyPath,
-            help: "stop that program (ss -ltnp 'sport = :\(port)' names it), or choose another "
-                + "port")
+            help: help)
     }
 
     /// - Parameter reason: what the system said, without a full stop.

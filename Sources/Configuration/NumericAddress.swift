@@ -93,3 +93,18 @@ struct NumericAddress: Equatable {
             + texts[best.upperBound...].joined(separator: ":")
     }
 }
+
+extension AddressRange {
+    /// Whether a numeric address, as text, lies inside.
+    public func contains(_ text: String) -> Bool {
+        guard let address = NumericAddress.version4(text[...]) ?? NumericAddress.version6(text[...])
+        else { return false }
+        let highMask: UInt64 =
+            prefixBitCount >= 64
+            ? .max : prefixBitCount == 0 ? 0 : ~0 << UInt64(64 - prefixBitCount)
+        let lowMask: UInt64 =
+            prefixBitCount >= 128
+            ? .max : prefixBitCount <= 64 ? 0 : ~0 << UInt64(128 - prefixBitCount)
+        return address.high & highMask == high & highMask && address.low & lowMask == low & lowMask
+    }
+}

@@ -8,6 +8,8 @@ public struct ProxyConfiguration: Equatable, Sendable {
     /// Sorted by precedence: the first that matches wins.
     public var routes: [RouteConfiguration] = []
     public var services: [ServiceConfiguration] = []
+    /// An engine whose labels make more services and routes; `nil` without `discover`.
+    public var catalogue: DockerDiscovery?
     public var process = ProcessConfiguration()
     public var log = LogConfiguration()
     public var accessLog = AccessLogConfiguration()
@@ -28,11 +30,21 @@ public struct ListenerConfiguration: Equatable, Sendable {
     public var tls: TLS?
     /// The versions of HTTP that are spoken; empty for bytes.
     public var protocols: Protocols = [.http1, .h2c]
-    /// `protocols: [tcp]`: bytes go to the servers of this service, whatever they mean; `nil`
-    /// for HTTP.
+    /// `protocols: [tcp]`: bytes go to the servers of this service, whatever they mean. With
+    /// `tls-passthrough`, where those go whose name has no route; `nil` refuses them. `nil` for
+    /// HTTP.
     public var tunnelService: String?
+    /// `protocols: [tls-passthrough]`: the name in the client's first message tells the service,
+    /// and TLS ends at the server.
+    public var passesTLS = false
+    /// With `passesTLS`: which service, by name; no two alike.
+    public var nameRoutes: [NameRoute] = []
     /// Whose `Forwarded` and `X-Forwarded-*` fields count.
     public var trustedProxies: [AddressRange] = []
+    /// `trusted_proxies: [unix]`: who comes through a Unix socket is believed.
+    public var trustsUnixClients = false
+    /// Of a Unix socket with a path: who may connect.
+    public var socketMode: UInt16 = 0o660
     public var timeouts = Timeouts()
     public var limits = Limits()
     public var headers = Headers()
@@ -40,6 +52,15 @@ public struct ListenerConfiguration: Equatable, Sendable {
     public init(name: String, address: ListenAddress) {
         self.name = name
         self.address = address
+    }
+
+    /// It passes bytes on, and has no requests.
+    public var isTunnel: Bool { tunnelService != nil || passesTLS }
+
+    public struct NameRoute: Equatable, Sendable {
+        /// Not `any`: that is ``ListenerConfiguration/tunnelService``.
+        public var name: RouteConfiguration.Host
+        public var service: String
     }
 
     public struct Timeouts: Equatable, Sendable {
@@ -76,6 +97,11 @@ public struct ListenerConfiguration: Equatable, Sendable {
         public struct Certificate: Equatable, Hashable, Sendable {
             public var certificate: String
             public var key: String
+
+            public init(certificate: String, key: String) {
+                self.certificate = certificate
+                self.key = key
+            }
         }
 
         /// The first is used when no name fits.
@@ -136,11 +162,20 @@ public struct ListenerConfiguration: Equatable, Sendable {
 public enum ListenAddress: Equatable, Hashable, Sendable, CustomStringConvertible {
     /// `host` is a numeric address, `0.0.0.0` and `::` included.
     case tcp(host: String, port: UInt16)
+    /// A file, or behind `@` a name without one.
+    case unix(path: String)
+
+    /// `nil` for a Unix socket.
+    public var port: UInt16? {
+        if case .tcp(_, let port) = self { port } else { nil }
+    }
 
     public var description: String {
         switch self {
         case .tcp(let host, let port):
             host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .unix(let path):
+            "unix:\(path)"
         }
     }
 }
@@ -229,6 +264,8 @@ public struct RouteConfiguration: Equatable, Sendable {
 public struct ServiceConfiguration: Equatable, Sendable {
     public var name: String
     public var servers: [ServerConfiguration] = []
+    /// Where more servers are found; `nil` without `discover`.
+    public var discover: Sources?
     public var balance = Balance()
     public var health = HealthCheck()
     public var outliers = Outliers()
@@ -288,8 +325,10 @@ public struct ServiceConfiguration: Equatable, Sendable {
     public struct HealthCheck: Equatable, Sendable {
         /// `health: off`: every server counts as up.
         public var isEnabled = true
-        /// `nil`: a TCP connect is the check.
+        /// `nil`: a TCP connect is the check, unless it is gRPC's.
         public var path: String?
+        /// gRPC's health service is asked about this one; empty for the server as a whole.
+        public var grpcService: String?
         public var interval = Interval.seconds(2)
         public var timeout = Interval.seconds(1)
         public var upAfter = 2
@@ -314,6 +353,8 @@ public struct ServiceConfiguration: Equatable, Sendable {
     public enum WhenAllDown: String, Sendable, CaseIterable {
         case fail
         case tryAll = "try"
+        /// Requests wait in the queue for a server, up to `timeouts.queue`.
+        case hold
     }
 
     public struct Retries: Equatable, Sendable {
@@ -369,6 +410,33 @@ public struct ServiceConfiguration: Equatable, Sendable {
         public init() {}
     }
 
+    /// Where servers are found; those of all sources are joined.
+    public struct Sources: Equatable, Sendable {
+        public enum Source: Equatable, Sendable {
+            case docker(DockerDiscovery)
+            case dns(DNSDiscovery)
+            case etcd(EtcdDiscovery)
+
+            /// How it is called in status and logs; unique within a service.
+            public var name: String {
+                switch self {
+                case .docker: "docker"
+                case .dns: "dns"
+                case .etcd: "etcd"
+                }
+            }
+        }
+
+        public enum WhenLost: String, Sendable, CaseIterable { case keep }
+
+        /// In the order of the file.
+        public var list: [Source] = []
+        public var whenLost = WhenLost.keep
+        /// A list that leaves fewer is not believed.
+        public var minimumServers = 1
+        public init() {}
+    }
+
     public enum Host: Equatable, Sendable {
         case keep
         case server
@@ -408,8 +476,8 @@ public struct ServerConfiguration: Equatable, Sendable {
     }
 }
 
-/// Where a server listens. `host` is a numeric address or a name that is resolved when the
-/// configuration is applied.
+/// Where a server listens. `host` is a numeric address, a name that is resolved when the
+/// configuration is applied, or `unix:` and a path.
 public struct ServerAddress: Equatable, Hashable, Sendable, CustomStringConvertible {
     public var host: String
     public var port: UInt16
@@ -421,12 +489,25 @@ public struct ServerAddress: Equatable, Hashable, Sendable, CustomStringConverti
         self.port = port
     }
 
-    public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    public init(unixPath: String) { self.init(host: "unix:\(unixPath)", port: 0) }
+
+    /// The path of a Unix socket; `nil` for an address with a port.
+    public var unixPath: String? { host.hasPrefix("unix:") ? String(host.dropFirst(5)) : nil }
+
+    /// What stands in `Host` when the server is asked in its own name.
+    public var authority: String { unixPath == nil ? description : "localhost" }
+
+    public var description: String {
+        if unixPath != nil { return host }
+        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
 }
 
 public struct ProcessConfiguration: Equatable, Sendable {
     /// `nil` is `auto`: one per CPU this process may use.
     public var workers: Int?
+    /// Who is asked for names, as `host:port`; empty for those of the system.
+    public var nameServers: [String] = []
     public var shutdown = Interval.seconds(30)
     public init() {}
 }

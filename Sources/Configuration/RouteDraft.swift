@@ -87,3 +87,17 @@ extension RouteConfiguration {
         return hostText.isEmpty && pathText.isEmpty ? "*" : hostText + pathText
     }
 }
+
+extension RouteConfiguration {
+    /// Routes in the order in which they are asked, and a label for each.
+    public static func inOrder(_ routes: [RouteConfiguration]) -> [RouteConfiguration] {
+        var routes = routes
+        for index in routes.indices { routes[index].label = routes[index].patternText }
+        // Stable, so that equal ones keep the order in which they came.
+        return routes.enumerated().sorted { a, b in
+            if a.element.precedes(b.element) { return true }
+            if b.element.precedes(a.element) { return false }
+            return a.offset < b.offset
+        }.map(\.element)
+    }
+}

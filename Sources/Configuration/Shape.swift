@@ -21,6 +21,7 @@ struct Shape: Sendable {
         case route, redirect, respond, headerChanges, headerNames
         case defaults, service, server, balance, health, outliers, retries, timeouts, limits
         case connections, process, log, accessLog, admin, tls, certificate, serverTLS
+        case discover, docker, dns, etcd, catalogue, catalogueDocker, labels, labelTLS
     }
 
     let name: Name
@@ -59,6 +60,14 @@ struct Shape: Sendable {
         case .tls: tls
         case .certificate: certificate
         case .serverTLS: serverTLS
+        case .discover: discover
+        case .docker: docker
+        case .catalogue: catalogue
+        case .catalogueDocker: catalogueDocker
+        case .labels: labels
+        case .labelTLS: labelTLS
+        case .dns: dns
+        case .etcd: etcd
         }
     }
 
@@ -82,15 +91,16 @@ struct Shape: Sendable {
         [
             yes("version"), yes("listen"), yes("servers", .server), yes("health", .health),
             yes("balance", .balance), yes("listeners", .listener), yes("routes", .route),
-            yes("defaults", .defaults), yes("services", .service), yes("process", .process),
+            yes("defaults", .defaults), yes("services", .service),
+            yes("discover", .catalogue), yes("process", .process),
             yes("log", .log), yes("access_log", .accessLog), yes("admin", .admin),
             no("metrics", but: "off"), no("tracing", but: "off"), no("state", but: "off"),
         ])
     private static let listener = Shape(
         .listener, in: .root,
         [
-            yes("address"), yes("redirect"), yes("protocols"), yes("service"),
-            yes("proxy_protocol"),
+            yes("address"), yes("socket_mode"), yes("redirect"), yes("protocols"), yes("service"),
+            yes("routes"), yes("proxy_protocol"),
             yes("trusted_proxies"), yes("tls", .tls), yes("timeouts", .listenerTimeouts),
             yes("limits", .listenerLimits), yes("headers", .listenerHeaders),
         ])
@@ -138,7 +148,7 @@ struct Shape: Sendable {
     private static let service = Shape(
         .service, in: .root,
         [yes("servers", .server), yes("version")] + shared + [
-            no("discover"), no("canary", but: "off"), no("mirror", but: "off"),
+            yes("discover", .discover), no("canary", but: "off"), no("mirror", but: "off"),
         ])
     private static let server = Shape(
         .server, in: .service,
@@ -157,7 +167,7 @@ struct Shape: Sendable {
         [
             yes("path"), yes("interval"), yes("timeout"), yes("up_after"), yes("down_after"),
             yes("before_traffic"), yes("status"), yes("body"), yes("host"), yes("port"),
-            no("method", but: "GET"), no("grpc", but: "off"), no("weight_header", but: "off"),
+            yes("grpc"), no("method", but: "GET"), no("weight_header", but: "off"),
         ])
     private static let outliers = Shape(
         .outliers, in: .service, [yes("errors"), yes("eject"), yes("max_ejected")])
@@ -179,7 +189,8 @@ struct Shape: Sendable {
         .connections, in: .service,
         [yes("idle_per_server"), yes("idle"), yes("max_age"), yes("max_requests")])
     private static let process = Shape(
-        .process, in: .root, [yes("workers"), yes("shutdown"), no("user"), no("group")])
+        .process, in: .root,
+        [yes("workers"), yes("shutdown"), yes("nameservers"), no("user"), no("group")])
     private static let log = Shape(
         .log, in: .root, [yes("level"), yes("format"), no("to", but: "stderr")])
     private static let accessLog = Shape(
@@ -201,6 +212,51 @@ struct Shape: Sendable {
             yes("certificates", .certificate), yes("watch"), yes("min_version"),
             yes("ciphers"), yes("cipher_suites"), yes("groups"), yes("client_auth"),
             yes("client_ca"), yes("ocsp"), yes("session_tickets"), yes("strict_sni"),
+        ])
+    private static let discover = Shape(
+        .discover, in: .service,
+        [
+            yes("docker", .docker), yes("when_lost"), yes("min_servers"), yes("dns", .dns),
+            yes("etcd", .etcd), no("file"), no("kubernetes"),
+        ])
+    private static let docker = Shape(
+        .docker, in: .discover,
+        [
+            yes("socket"), yes("label"), yes("port"), yes("network"), yes("version_from"),
+            yes("allow_addresses"), yes("inspect"), yes("ca"), yes("cert"), yes("key"),
+        ])
+    private static let catalogue = Shape(
+        .catalogue, in: .root, [yes("docker", .catalogueDocker)])
+    private static let catalogueDocker = Shape(
+        .catalogueDocker, in: .catalogue,
+        [
+            yes("socket"), yes("labels"), yes("network"), yes("version_from"),
+            yes("allow_addresses"), yes("inspect"), yes("ca"), yes("cert"), yes("key"),
+        ])
+    /// What labels of a container may say, behind their prefix.
+    private static let labels = Shape(
+        .labels, in: nil,
+        [
+            yes("enable"), yes("service"), yes("port"), yes("scheme"), yes("network"),
+            yes("address"), yes("weight"), yes("backup"), yes("version"), yes("docker_health"),
+            yes("stop_signal"), yes("host"), yes("path"), yes("route"), yes("strip_prefix"),
+            yes("drain"),
+            yes("slow_start"), yes("balance", .balance), yes("health", .health),
+            yes("outliers", .outliers), yes("when_all_down"), yes("retries", .retries),
+            yes("timeouts", .timeouts), yes("limits", .limits),
+            yes("connections", .connections), yes("protocol"), yes("tls", .labelTLS),
+            no("rule"), no("priority"), no("listener"), no("sticky"), no("canary"),
+        ])
+    private static let labelTLS = Shape(
+        .labelTLS, in: .labels, [yes("verify"), yes("server_name")])
+    private static let dns = Shape(
+        .dns, in: .discover,
+        [yes("name"), yes("port"), yes("type"), yes("refresh"), yes("nameservers")])
+    private static let etcd = Shape(
+        .etcd, in: .discover,
+        [
+            yes("endpoints"), yes("prefix"), yes("user"), yes("password"), yes("tls", .serverTLS),
+            yes("snapshot"),
         ])
     private static let certificate = Shape(.certificate, in: .tls, [yes("cert"), yes("key")])
     private static let serverTLS = Shape(
@@ -237,7 +293,6 @@ struct Shape: Sendable {
     /// remove it.
     static func wayOut(without key: String) -> String? {
         switch key {
-        case "discover": "remove it, and list the servers under 'servers:'"
         case "metrics", "tracing", "state": "remove it, or write '\(key): off'"
         case "path_regex": "use 'path: /prefix/*'"
         default: nil

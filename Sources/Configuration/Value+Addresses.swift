@@ -1,8 +1,9 @@
 /// Addresses from raw text.
 extension Value {
-    /// `8080`, `:8080`, `127.0.0.1:8080`, `[::1]:8080`. Without a host: all IPv4 addresses.
+    /// `8080`, `:8080`, `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/web.sock`. Without a host:
+    /// all IPv4 addresses.
     static func listenAddress(_ text: String) -> Parsed<ListenAddress> {
-        if text.hasPrefix("unix:") || text.hasPrefix("/") { return .failure(unixSocket) }
+        if let path = unixPath(text) { return path.map { .unix(path: $0) } }
         return hostAndPort(text, defaultHost: "0.0.0.0").flatMap { host, port in
             if host == "*" { return .success(.tcp(host: "0.0.0.0", port: port)) }
             if host.lowercased() == "localhost" {
@@ -22,9 +23,10 @@ extension Value {
         }
     }
 
-    /// `3001`, `:3001`, `app-1:3000`, `10.0.0.11:3000`, `[::1]:3001`. Without a host: this one.
+    /// `3001`, `:3001`, `app-1:3000`, `10.0.0.11:3000`, `[::1]:3001`, `unix:/run/app.sock`.
+    /// Without a host: this one.
     static func serverAddress(_ text: String) -> Parsed<ServerAddress> {
-        if text.hasPrefix("unix:") || text.hasPrefix("/") { return .failure(unixSocket) }
+        if let path = unixPath(text) { return path.map { ServerAddress(unixPath: $0) } }
         if text.hasPrefix("https://") {
             return secureServerAddress(text.dropFirst(8))
         }
@@ -65,9 +67,45 @@ extension Value {
         }
     }
 
-    private static let unixSocket = ValueMistake(
-        .notSupported, "is not supported by this version: Unix sockets",
-        help: "write a TCP address, as 'host:port'")
+    /// `"0660"`: who may open a file.
+    static func fileMode(_ text: String) -> Parsed<UInt16> {
+        guard text.utf8.count == 4, text.hasPrefix("0"), let mode = UInt16(text, radix: 8) else {
+            return .failure(
+                ValueMistake(
+                    .wrongType, "is not a file mode",
+                    help: "write four octal digits, such as \"0660\""))
+        }
+        return .success(mode)
+    }
+
+    /// The path of a Unix socket, or what is wrong with it; `nil` for another address.
+    private static func unixPath(_ text: String) -> Parsed<String>? {
+        guard text.hasPrefix("unix:") || text.hasPrefix("/") else { return nil }
+        let path = String(text.hasPrefix("unix:") ? text.dropFirst(5) : text[...])
+        func mistake(_ sentence: String, _ help: String) -> Parsed<String> {
+            .failure(ValueMistake(.badAddress, sentence, help: help))
+        }
+        guard text.hasPrefix("unix:") else {
+            return mistake("is a path, and an address is wanted", "write 'unix:\(path)'")
+        }
+        guard path.hasPrefix("/") || path.hasPrefix("@"), path.utf8.count > 1 else {
+            return mistake(
+                "is not a Unix socket: its path must begin with '/'",
+                "write 'unix:/run/app.sock', or 'unix:@name' for a name without a file")
+        }
+        // sun_path has 108 bytes, one of them for the zero at its end (unix(7)).
+        guard path.utf8.count <= 107 else {
+            return mistake(
+                "is too long: the path of a Unix socket has at most 107 bytes",
+                "choose a shorter path")
+        }
+        guard path.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
+            return mistake(
+                "is not a Unix socket: its path has a blank or a control character",
+                "choose another path")
+        }
+        return .success(path)
+    }
 
     private static func hostAndPort(
         _ text: String, defaultHost: String

@@ -112,6 +112,24 @@ extension Value {
         return hostName(text).map { .exact($0) }
     }
 
+    /// `true`, `off`, or the name of a gRPC service; empty stands for all that the server does.
+    static func grpcService(_ text: String) -> Parsed<String?> {
+        if isOff(text) || text == "false" { return .success(nil) }
+        if text == "true" { return .success("") }
+        guard (1...127).contains(text.utf8.count),
+            text.utf8.allSatisfy({ byte in
+                byte == 0x2E || byte == 0x5F || (0x30...0x39).contains(byte)
+                    || (0x61...0x7A).contains(byte | 0x20)
+            })
+        else {
+            return .failure(
+                ValueMistake(
+                    .badName, "is not the name of a gRPC service",
+                    help: "write 'true' for the server as a whole, or a name such as shop.Cart"))
+        }
+        return .success(text)
+    }
+
     private static let wildcardMistake = ValueMistake(
         .badHost, "is not a host: a '*' stands for whole labels at the beginning only",
         help: "write '*.example.com', or '*' for every host")

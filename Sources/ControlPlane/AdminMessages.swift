@@ -26,9 +26,9 @@ public struct ChangeReceipt: Codable, Equatable, Sendable {
     /// `g18: added app/127.0.0.1:3003; 4 untouched, 0 connections closed, in 0.3 ms`
     public var sentence: String {
         var parts: [String] = []
-        if !added.isEmpty { parts.append("added \(added.joined(separator: ", "))") }
-        if !changed.isEmpty { parts.append("changed \(changed.joined(separator: ", "))") }
-        if !removed.isEmpty { parts.append("removed \(removed.joined(separator: ", "))") }
+        if !added.isEmpty { parts.append("added \(ControlPlane.list(added))") }
+        if !changed.isEmpty { parts.append("changed \(ControlPlane.list(changed))") }
+        if !removed.isEmpty { parts.append("removed \(ControlPlane.list(removed))") }
         if parts.isEmpty { parts.append("nothing changed") }
         let tenths = Int((milliseconds * 10).rounded())
         parts.append(
@@ -115,6 +115,8 @@ public struct StatusAnswer: Codable, Equatable, Sendable {
     public var stopping: Bool
     public var listeners: [Listener]
     public var services: [ServiceAnswer]
+    /// The engine whose labels make services and routes; `nil` without one.
+    public var catalogue: SourceAnswer?
 }
 
 /// A service, as it stands in `GET /v1/status`.
@@ -137,6 +139,8 @@ public struct ServiceAnswer: Codable, Equatable, Sendable {
     /// With `balance.shadow`: what that strategy would have done.
     public var shadow: Shadow?
     public var servers: [ServerAnswer]
+    /// Where more servers are found, in the order of the file; `nil` when nowhere.
+    public var sources: [SourceAnswer]?
 
     public struct Shadow: Codable, Equatable, Sendable {
         public struct Share: Codable, Equatable, Sendable {
@@ -178,7 +182,8 @@ public struct ServerAnswer: Codable, Equatable, Sendable {
     public var service: String
     public var address: String
     public var version: String?
-    /// `file`, `command`, or `live` for one that was added while running.
+    /// `file`, `command`, `live` for one that was added while running, or the source that has
+    /// found it: `docker`.
     public var source: String
     /// `checking`, `up`, `warming`, `failing`, `down`, `rising`, `ejected`, `maintenance`,
     /// `draining`.
@@ -199,6 +204,10 @@ public struct ServerAnswer: Codable, Equatable, Sendable {
     public var since: String
     /// Milliseconds until a warming server has its full share.
     public var fullShareInMs: Int?
+    /// Milliseconds from its start, as its source tells it, until it could take requests.
+    public var startToUpMs: Double?
+    /// The same until its first request.
+    public var startToFirstRequestMs: Double?
 }
 
 /// The answer to a change of servers.
@@ -241,4 +250,11 @@ public struct SetRequest: Codable, Equatable, Sendable {
 public struct CheckAnswer: Codable, Equatable, Sendable {
     public var valid: Bool
     public var diagnostics: [DiagnosticAnswer]
+}
+
+/// `GET /healthz` and `GET /readyz`: 200 when it is so, else 503.
+public struct HealthAnswer: Codable, Equatable, Sendable {
+    public var ok: Bool
+    /// Why, or why not.
+    public var sentence: String
 }

@@ -32,6 +32,14 @@ struct AdminResponse {
     var status: Int
     var body: [UInt8]
     var generation: Int?
+    /// `nil` for JSON.
+    var contentType: String?
+
+    init(text: String, contentType: String) {
+        status = 200
+        body = Array(text.utf8)
+        self.contentType = contentType
+    }
 
     init(_ value: some Encodable, status: Int = 200, generation: Int? = nil) {
         self.status = status
@@ -42,7 +50,8 @@ struct AdminResponse {
     init(_ problem: Problem) { self.init(problem, status: problem.status) }
 
     func bytes(isHead: Bool) -> [UInt8] {
-        let kind = status >= 400 ? "application/problem+json" : "application/json"
+        let kind =
+            contentType ?? (status >= 400 ? "application/problem+json" : "application/json")
         var head = "HTTP/1.1 \(status) \(Status.reason(status))\r\n"
         head += "Content-Type: \(kind)\r\nContent-Length: \(body.count)\r\n"
         if let generation { head += "ETag: \"g\(generation)\"\r\n" }
@@ -62,7 +71,7 @@ public enum AdminJSON {
         return Array(data) + [0x0A]
     }
 
-    static func decode<Value: Decodable>(_ type: Value.Type, _ bytes: [UInt8]) -> Value? {
+    public static func decode<Value: Decodable>(_ type: Value.Type, _ bytes: [UInt8]) -> Value? {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         return try? decoder.decode(type, from: Data(bytes))

@@ -7,12 +7,18 @@ public enum AdminSockets {
     /// The path for this process; makes its directory.
     ///
     /// A service of the system has `/run/staithe/admin.sock`, or a name of its own beside it
-    /// when another one is there already. Everybody else, and the one-line command, has a path
-    /// in a directory that only this user may enter.
+    /// when another one is there already; so has whoever was given that directory, as in our
+    /// image. Everybody else, and the one-line command, has a path in a directory that only this
+    /// user may enter.
     static func standardPath(for source: ConfigurationSource) throws(Errno) -> String {
         let process = ThisProcess.identifier
-        if case .file = source, ThisProcess.user == 0, File.isWritableDirectory("/run") {
+        var isSystems = false
+        if case .file = source { isSystems = ThisProcess.user == 0 }
+        if isSystems, File.isWritableDirectory("/run") {
             try File.makeDirectory(systemDirectory, mode: 0o755)
+        }
+        let isGiven = ThisProcess.user != 0 && File.isWritableDirectory(systemDirectory)
+        if isGiven || isSystems && File.isWritableDirectory(systemDirectory) {
             let path = "\(systemDirectory)/admin.sock"
             return owner(of: path) == nil ? path : "\(systemDirectory)/admin-\(process).sock"
         }

@@ -6,6 +6,9 @@ public enum ConfigurationSource: Sendable, Equatable {
     case file(String)
     /// The one-line command: where to listen, and the servers.
     case command(listen: String, servers: [String])
+    /// The same without servers: containers say what there is. The engine's socket, `nil` for the
+    /// usual one, and the labels of other proxies that count.
+    case docker(listen: String, engine: String?, dialects: [String])
 
     /// Reads and validates.
     public func load() -> Loaded {
@@ -21,6 +24,10 @@ public enum ConfigurationSource: Sendable, Equatable {
         case .command(let listen, let servers):
             return .read(
                 ProxyConfiguration.shortForm(listen: listen, servers: servers), text: [])
+        case .docker(let listen, let engine, let dialects):
+            return .read(
+                ProxyConfiguration.dockerForm(listen: listen, engine: engine, dialects: dialects),
+                text: [])
         }
     }
 

@@ -48,6 +48,15 @@ extension ControlPlane {
     ) {
         do throws(Problem) {
             let path = request.path
+            if path == ["healthz"] || path == ["readyz"] {
+                try request.mustBe(.get)
+                return respond(
+                    AdminResponse(path == ["readyz"] ? readinessAnswer() : healthAnswer()))
+            }
+            if path == ["metrics"] {
+                try request.mustBe(.get)
+                return answerMetrics(respond)
+            }
             guard path.first == "v1" else { throw Self.notFound }
             switch (path.count, path.dropFirst().first) {
             case (2, "status"):

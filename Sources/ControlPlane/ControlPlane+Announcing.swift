@@ -8,7 +8,10 @@ import Timing
 extension ControlPlane {
     /// Whether a person started this with the one-line command and looks at it.
     var announcesOnTerminal: Bool {
-        guard case .command = options.source else { return false }
+        switch options.source {
+        case .file: return false
+        case .command, .docker: break
+        }
         return switch file.log.format {
         case .auto: StandardStream.error.isTerminal
         case .text: true
@@ -21,10 +24,13 @@ extension ControlPlane {
         let places = listeners.map { listener in
             let isSecure = listener.configuration.tls != nil
             let scheme =
-                listener.configuration.tunnelService == nil
+                !listener.configuration.isTunnel
                 ? (isSecure ? "https" : "http") : (isSecure ? "tls" : "tcp")
             return "\(scheme)://\(listener.address)"
         }.joined(separator: ", ")
+        if announcesOnTerminal, case .docker = options.source {
+            return sentences.print(containerAnnouncement(places))
+        }
         if announcesOnTerminal {
             let service = services.first
             let strategy = service?.configuration.balance.strategy.rawValue ?? ""
@@ -47,6 +53,23 @@ extension ControlPlane {
             )
         }
         log.info("staithe \(options.version) serves \(places)")
+    }
+
+    private func containerAnnouncement(_ places: String) -> String {
+        let engine = base.catalogue?.engine.endpoint.description ?? ""
+        var text = "staithe \(options.version)  \(places) → the containers of \(engine)"
+        for service in services {
+            text += "\n\(service.name) (\(service.configuration.balance.strategy.rawValue))"
+            for server in service.servers {
+                text += "\n  \(server.id)   \(Self.standing(of: server))"
+            }
+        }
+        if services.isEmpty {
+            text +=
+                "\nno container has the label staithe.enable=true yet; it will be seen when one "
+                + "starts"
+        }
+        return text + "\nwatch: staithe status   stop: Ctrl-C"
     }
 
     /// `up     check passed in 1 ms`

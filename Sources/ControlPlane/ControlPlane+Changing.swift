@@ -1,6 +1,7 @@
 import Balancing
 import Configuration
 import DataPlane
+import Discovery
 import Linux
 import Logging
 import Memory
@@ -52,6 +53,7 @@ extension ControlPlane {
         let removedListeners = commitListeners(of: change, in: &receipt)
         var leaving: [ServerEntry] = []
         let before = services
+        unplacedCount = 0
         services = change.file.services.map { configuration in
             let service = entry(for: configuration, among: before, in: &receipt)
             leaving += commitServers(of: service, change, isStart: isStart, in: &receipt)
@@ -62,9 +64,14 @@ extension ControlPlane {
             leaving += service.servers
             receipt.removed += service.servers.map { "\(service.name)/\($0.id)" }
             service.servers = []
+            sets[service.name] = nil
         }
         file = change.file
         live = change.live
+        for service in services {
+            forgetWishes(of: service)
+            judgeSources(of: service)
+        }
         let hasNewCredentials = credentials !== change.credentials
         credentials = change.credentials
 
@@ -78,13 +85,24 @@ extension ControlPlane {
         for listener in removedListeners { post(.stopListening(listener: listener.id)) }
         if !removedListeners.isEmpty {
             afterEveryLoop { [unowned self] in
-                for listener in removedListeners { listener.isClosed = true }
+                for listener in removedListeners {
+                    listener.isClosed = true
+                    // Unless it has come back meanwhile.
+                    if !listeners.contains(where: { $0.address == listener.address }) {
+                        listener.address.removeFile()
+                    }
+                }
                 releaseListeners()
             }
         }
         hand(change.opened)
         for server in leaving { leave(server) }
-        if !isStart { renewCertificateWatchers() }
+        if !isStart {
+            renewCertificateWatchers()
+            renewCatalogue()
+            renewDrivers()
+            followNames()
+        }
         receipt.generation = generation
         receipt.milliseconds = (Clock.monotonic() - began).milliseconds
         return Committed(snapshot: snapshot, receipt: receipt, leaving: leaving)
@@ -199,34 +217,31 @@ extension ControlPlane {
         in receipt: inout ChangeReceipt
     ) -> [ServerEntry] {
         let before = service.servers
+        let known = Dictionary(
+            before.filter { !movedServers.contains(ObjectIdentifier($0)) }
+                .map { (Twin($0.identity, $0.configuration.address), $0) },
+            uniquingKeysWith: { first, _ in first })
         var joined: [ServerEntry] = []
-        service.servers = change.live.servers(of: service.configuration).compactMap {
-            configuration, isLive in
-            let known = before.first {
-                $0.id == configuration.name
-                    && $0.configuration.address == configuration.address
-            }
-            if let known {
-                let state = change.live.state(of: known.key)
-                if known.configuration == configuration, known.operatorState == state {
-                    receipt.untouched += 1
-                } else {
-                    receipt.changed.append("\(service.name)/\(known.id)")
-                    if known.operatorState != state { known.since = Clock.wall() }
-                    known.configuration = configuration
-                    known.operatorState = state
-                }
-                known.isLive = isLive
-                writeFlags(of: known)
+        let members = keepMembers(of: service.configuration, change.live)
+        service.servers = members.compactMap { member in
+            let configuration = member.server.configuration
+            if let known = known[Twin(member.identity, configuration.address)] {
+                update(known, member, change.live, in: &receipt)
                 return known
             }
-            guard let address = change.addresses[Naming.Name(configuration.address)],
-                let cell = cellNumbers.take()
-            else { return nil }
+            let address =
+                change.addresses[Naming.Name(configuration.address)]
+                ?? SocketAddress(
+                    numeric: configuration.address.host, port: configuration.address.port)
+            guard let address, let cell = cellNumbers.take() else {
+                unplacedCount += 1
+                return nil
+            }
             let server = ServerEntry(
-                configuration, service: service, cell: cell, address: address, isLive: isLive,
-                isInitial: isStart, now: loop.now)
-            server.operatorState = change.live.state(of: server.key)
+                member, service: service, cell: cell, address: address,
+                isInitial: isStart || member.source.isOperators == false && !isServing,
+                now: loop.now)
+            server.operatorState = operatorState(of: server, change.live)
             receipt.added.append("\(service.name)/\(server.id)")
             serverOfCell[cell] = server
             clearCell(cell)
@@ -234,9 +249,45 @@ extension ControlPlane {
             return server
         }
         for server in joined { join(server) }
-        let leaving = before.filter { old in !service.servers.contains { $0 === old } }
+        let staying = Set(service.servers.map { ObjectIdentifier($0) })
+        let leaving = before.filter { !staying.contains(ObjectIdentifier($0)) }
         receipt.removed += leaving.map { "\(service.name)/\($0.id)" }
         return leaving
+    }
+
+    /// A server stays the same as long as both stay.
+    private struct Twin: Hashable {
+        var identity: String
+        var address: ServerAddress
+
+        init(_ identity: String, _ address: ServerAddress) {
+            self.identity = identity
+            self.address = address
+        }
+    }
+
+    private func update(
+        _ known: ServerEntry, _ member: ServerSet.Member, _ live: LiveChanges,
+        in receipt: inout ChangeReceipt
+    ) {
+        known.source = member.source
+        known.isForsaken = false
+        let state = operatorState(of: known, live)
+        if known.configuration == member.server.configuration, known.operatorState == state {
+            receipt.untouched += 1
+        } else {
+            receipt.changed.append("\(known.service.name)/\(known.id)")
+            if known.operatorState != state { known.since = Clock.wall() }
+            known.configuration = member.server.configuration
+            known.operatorState = state
+        }
+        writeFlags(of: known)
+    }
+
+    private func operatorState(
+        of server: ServerEntry, _ live: LiveChanges
+    ) -> LiveChanges.OperatorState {
+        server.isFound ? live.state(ofFound: server.key) : live.state(of: server.key)
     }
 
     private func clearCell(_ cell: Int) {
@@ -272,7 +323,7 @@ extension ControlPlane {
                     members: service.servers.map { server in
                         Snapshot.Member(
                             cell: server.cell, address: server.address,
-                            authority: server.configuration.address.description,
+                            authority: server.configuration.address.authority,
                             identity: ServerIdentity(
                                 name: server.id, weight: server.configuration.weight,
                                 isBackup: server.configuration.isBackup),

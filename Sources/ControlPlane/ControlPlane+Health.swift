@@ -1,6 +1,7 @@
 import Balancing
 import Configuration
 import DataPlane
+import Discovery
 import Health
 import Linux
 import Logging
@@ -13,11 +14,19 @@ extension ControlPlane {
 
     /// A new server begins: with checks, or at once when there are none.
     func join(_ server: ServerEntry) {
-        if server.isUp { rise(server) }
+        if server.isUp, !server.isDraining { rise(server) }
         writeFlags(of: server)
-        guard server.service.configuration.health.isEnabled else { return }
+        guard isChecked(server) else { return }
+        if !isServing, !server.isUp, !server.isDraining {
+            awaitedFirstChecks.insert(ObjectIdentifier(server))
+        }
         // Not within the commit that brought it.
         server.checkTimer = loop.after(.zero) { [unowned self] in check(server) }
+    }
+
+    /// By its service's checks; one that a source has found needs at least a connection.
+    private func isChecked(_ server: ServerEntry) -> Bool {
+        server.service.configuration.health.isEnabled || !server.isAdmitted
     }
 
     /// Timers and thresholds of a service changed.
@@ -33,7 +42,7 @@ extension ControlPlane {
         guard old != configuration.health else { return }
         for server in service.servers {
             stopChecking(server)
-            if configuration.health.isEnabled {
+            if isChecked(server) {
                 server.checkTimer = loop.after(.zero) { [unowned self] in check(server) }
             }
             writeFlags(of: server)
@@ -42,10 +51,26 @@ extension ControlPlane {
 
     // MARK: - Checks
 
+    /// How soon a found server that does not listen yet is asked again; doubled each time, up to
+    /// the interval of its checks. It has been started a moment ago, and traffic waits for it.
+    private static let eagerness = Interval.milliseconds(20)
+
+    private func interval(of server: ServerEntry) -> Interval {
+        let interval = server.service.configuration.health.interval
+        let isNew = !server.isAdmitted || server.health.standing == .checking
+        guard server.isFound, isNew, !server.hasBeenUp, server.failureCount < 16 else {
+            return interval
+        }
+        // Hundreds that come at once are not asked fifty times a second each.
+        let crowd = UInt64(max(1, server.service.servers.count / 32))
+        let pause = Self.eagerness.nanoseconds << UInt64(server.failureCount / 4)
+        return min(interval, Interval(nanoseconds: pause * crowd))
+    }
+
     private func check(_ server: ServerEntry) {
-        let health = server.service.configuration.health
         server.probe?.cancel()
-        server.schedule.checkStarted(now: loop.now, interval: health.interval, random: &random)
+        server.schedule.checkStarted(
+            now: loop.now, interval: interval(of: server), random: &random)
         let probe = Probe(
             Probe.Question(
                 server.service.configuration, tls: credentials.services[server.service.name],
@@ -60,7 +85,15 @@ extension ControlPlane {
         probe.start()
     }
 
+    /// Something has happened to the server: its next check is due.
+    func checkNow(_ server: ServerEntry) {
+        guard isChecked(server), !server.isLeaving, server.probe == nil else { return }
+        if let timer = server.checkTimer { loop.cancel(timer) }
+        server.checkTimer = loop.after(.zero) { [unowned self] in check(server) }
+    }
+
     func stopChecking(_ server: ServerEntry) {
+        awaitedFirstChecks.remove(ObjectIdentifier(server))
         server.probe?.cancel()
         server.probe = nil
         if let timer = server.checkTimer { loop.cancel(timer) }
@@ -73,12 +106,17 @@ extension ControlPlane {
         server.lastCheck = ServerEntry.Check(
             verdict: verdict, duration: duration, at: Clock.wall())
         let thresholds = server.service.thresholds
+        if server.isFound { tellDriver(of: server, hasPassed: verdict == .passed) }
+        guard server.service.configuration.health.isEnabled else {
+            return admit(server, verdict, duration)
+        }
         switch verdict {
         case .passed:
             server.failureCount = 0
+            server.isAdmitted = true
             if server.health.checkPassed(thresholds) == .becameUp {
                 rise(server)
-                say(server, "up: check passed in \(duration.words)")
+                say(server, "up: check passed in \(duration.words)\(Self.sinceStart(server))")
             }
         case .failed(let reason):
             server.failureCount += 1
@@ -86,22 +124,47 @@ extension ControlPlane {
             case .becameDown(let reason):
                 server.since = Clock.wall()
                 server.isWarming = false
+                // One that is about to end may well have closed its doors.
+                guard !server.isDraining else { break }
                 say(
                     server, "down: check failed \(server.failureCount) times, last \(reason.word)",
                     isBad: true)
             case .becameUp, .nothing:
-                if !server.hasBeenUp, server.failureCount == 1 {
+                // A container that has just been started takes a moment.
+                if !server.hasBeenUp, server.failureCount == (server.isFound ? 16 : 1) {
                     say(server, "not up yet: check failed, \(reason.word)", isBad: true)
                 }
             }
         }
+        judgeSources(of: server.service)
         writeFlags(of: server)
-        if awaitedFirstChecks.remove(ObjectIdentifier(server)) != nil, awaitedFirstChecks.isEmpty {
-            whenFirstChecksEnd?()
-        }
+        awaitedFirstChecks.remove(ObjectIdentifier(server))
     }
 
-    private func say(_ server: ServerEntry, _ sentence: String, isBad: Bool = false) {
+    /// Without checks, one connection lets a found server in.
+    private func admit(
+        _ server: ServerEntry, _ verdict: ProbeVerdict, _ duration: Interval
+    ) {
+        guard case .passed = verdict, !server.isAdmitted else {
+            server.failureCount += 1
+            return
+        }
+        server.failureCount = 0
+        server.isAdmitted = true
+        stopChecking(server)
+        awaitedFirstChecks.remove(ObjectIdentifier(server))
+        rise(server)
+        say(server, "up: it listens\(Self.sinceStart(server))")
+        judgeSources(of: server.service)
+        writeFlags(of: server)
+    }
+
+    /// `, 0.4 s after its start`, when its source knows.
+    static func sinceStart(_ server: ServerEntry) -> String {
+        server.timeToUp.map { ", \($0.words) after its start" } ?? ""
+    }
+
+    func say(_ server: ServerEntry, _ sentence: String, isBad: Bool = false) {
         let text = "\(describe(server)) \(sentence)"
         // The first lines of a run are the announcement's.
         if !isServing, announcesOnTerminal { return }
@@ -120,10 +183,11 @@ extension ControlPlane {
 
     /// A server that serves from now on starts with a small share, unless there is nobody to
     /// leave the rest to, or everybody is new.
-    private func rise(_ server: ServerEntry) {
+    func rise(_ server: ServerEntry) {
         server.since = Clock.wall()
         let isFirst = !server.hasBeenUp
         server.hasBeenUp = true
+        if isFirst { timeStart(of: server) }
         let isBeginning =
             server.isInitial && isFirst && loop.now - startInstant < Self.initialPeriod
         let hasOthers = server.service.servers.contains { $0 !== server && $0.isInRotation }
@@ -165,7 +229,7 @@ extension ControlPlane {
     /// What the loops look at before they pick a server.
     func writeFlags(of server: ServerEntry) {
         var flags = ServerFlags(weight: server.configuration.weight, isUp: server.isUp)
-        flags.isDraining = server.isLeaving || server.operatorState == .drain
+        flags.isDraining = server.isDraining
         flags.isInMaintenance = server.operatorState == .maintenance
         flags.isWarming = server.isWarming
         // What a server needs to be warm is written before it may be picked.

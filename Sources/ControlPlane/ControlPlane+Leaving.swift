@@ -48,6 +48,7 @@ extension ControlPlane {
         serverOfCell[server.cell] = nil
         cellNumbers.giveBack(server.cell)
         log.info("\(server.id) has left service \(server.service.name)")
+        if unplacedCount > 0 { scheduleMembership() }
         for action in whenGone.removeValue(forKey: ObjectIdentifier(server)) ?? [] { action() }
     }
 

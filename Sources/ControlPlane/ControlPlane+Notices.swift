@@ -127,7 +127,7 @@ extension ControlPlane {
         afterEveryLoop { [unowned self] in addUpReports() }
     }
 
-    private func addUpReports() {
+    func addUpReports() {
         for service in services {
             service.traffic.begin()
             for case .some(let report) in reports {

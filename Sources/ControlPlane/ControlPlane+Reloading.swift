@@ -1,5 +1,6 @@
 import Configuration
 import DataPlane
+import Discovery
 import Linux
 import Logging
 import Timing
@@ -51,8 +52,9 @@ extension ControlPlane {
                 log.warning("\(warning.location.link): \(warning.sentence)")
             }
             var live = live
-            let dropped = live.reconcile(with: configuration)
-            prepare(configuration, live) { [unowned self] result in
+            let wanted = effective(configuration)
+            let dropped = live.reconcile(with: wanted)
+            prepare(wanted, live) { [unowned self] result in
                 switch result {
                 case .unresolved(let unresolved):
                     let diagnostics = outcome.unresolved(unresolved)
@@ -69,6 +71,7 @@ extension ControlPlane {
                 case .ready(let change):
                     for sentence in dropped { log.warning("\(sentence)") }
                     fileProblem = nil
+                    base = configuration
                     completion(.applied(commit(change)))
                 }
             }
@@ -90,15 +93,18 @@ extension ControlPlane {
         _ completion: @escaping (Prepared) -> Void
     ) {
         // What runs keeps its address.
-        let wanted = file.services.flatMap { service in
-            live.servers(of: service).map { server, _ in (service.name, server) }
-        }
         let known = Set(
             services.flatMap { service in
-                service.servers.map { Member(service.name, $0.configuration) }
+                service.servers.filter { !movedServers.contains(ObjectIdentifier($0)) }
+                    .map { Member(service.name, $0.configuration) }
             })
-        let new = wanted.filter { !known.contains(Member($0.0, $0.1)) }
-        guard new.count <= cellNumbers.freeCount else {
+        let new = file.services.flatMap { service in
+            live.members(memberSet(of: service, live).members, of: service.name)
+                .map { ($0, Member(service.name, $0.server.configuration)) }
+                .filter { !known.contains($0.1) }
+        }
+        // Of what sources find, as many serve as there is room for.
+        guard new.count(where: { $0.0.source.isOperators }) <= cellNumbers.freeCount else {
             return completion(
                 .refused(
                     Problem(
@@ -117,10 +123,13 @@ extension ControlPlane {
         }
         let credentials: Credentials
         do throws(Credentials.Failure) {
-            credentials = try file == self.file ? self.credentials : Credentials(file, ticketKeys)
+            credentials =
+                try file.asksForSameTLS(as: self.file)
+                ? self.credentials : Credentials(file, ticketKeys)
         } catch {
             return completion(.unusable(error))
         }
+        nameService.nameServers = file.process.nameServers
         naming.resolve(new.map { Naming.Name($0.1.address) }) { [unowned self] answer in
             switch answer {
             case .failure(let unresolved): completion(.unresolved(unresolved))
@@ -181,6 +190,25 @@ extension ControlPlane {
             log.error(
                 "reload (\(cause)) refused, g\(generation) still runs: \(problem.title)\(report)")
         }
+    }
+}
+
+extension ProxyConfiguration {
+    /// Certificates are read again only for a reason: a file that is wrong at the moment must not
+    /// stand in the way of a container.
+    fileprivate func asksForSameTLS(as other: ProxyConfiguration) -> Bool {
+        guard listeners == other.listeners else { return self == other }
+        func wants(_ configuration: ProxyConfiguration) -> [String: ServiceConfiguration] {
+            var services: [String: ServiceConfiguration] = [:]
+            for service in configuration.services where service.tls != nil {
+                var only = ServiceConfiguration(name: service.name)
+                only.tls = service.tls
+                only.spoken = service.spoken
+                services[service.name] = only
+            }
+            return services
+        }
+        return wants(self) == wants(other)
     }
 }
 

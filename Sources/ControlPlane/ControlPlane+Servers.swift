@@ -1,5 +1,6 @@
 import Configuration
 import DataPlane
+import Discovery
 import Health
 import Linux
 import Logging
@@ -194,9 +195,19 @@ extension ControlPlane {
             }
             var live = live
             if let weight = request.weight {
-                live.setWeight(weight, of: server.key, file: fileEntry(of: server))
+                if server.isFound {
+                    live.setWeight(weight, ofFound: server.key)
+                } else {
+                    live.setWeight(weight, of: server.key, file: fileEntry(of: server))
+                }
             }
-            if let state { live.setState(state, of: server.key) }
+            if let state {
+                if server.isFound {
+                    live.setState(state, ofFound: server.key)
+                } else {
+                    live.setState(state, of: server.key)
+                }
+            }
             change(live) { [unowned self] outcome in
                 defer { done() }
                 switch outcome {
@@ -228,7 +239,11 @@ extension ControlPlane {
                 return done()
             }
             var live = live
-            live.remove(server.key, file: fileEntry(of: server))
+            if server.isFound {
+                live.withdraw(server.key)
+            } else {
+                live.remove(server.key, file: fileEntry(of: server))
+            }
             drainTimes[ObjectIdentifier(server)] = drain
             change(live) { [unowned self] outcome in
                 defer { done() }
@@ -253,7 +268,7 @@ extension ControlPlane {
     }
 
     /// Applies live changes over the same file.
-    private func change(_ live: LiveChanges, _ completion: @escaping (ChangeOutcome) -> Void) {
+    func change(_ live: LiveChanges, _ completion: @escaping (ChangeOutcome) -> Void) {
         guard !isStopping else {
             return completion(
                 .refused(Problem(status: 503, code: "stopping", "this staithe is stopping")))

@@ -1,5 +1,6 @@
 import Configuration
 import DataPlane
+import Discovery
 import Linux
 import Logging
 import Memory
@@ -77,7 +78,9 @@ extension ControlPlane {
             } catch {
                 throw refusal(outcome.diagnostics(error), outcome)
             }
-            switch Naming.resolve(configuration.serverNames) {
+            switch Naming.resolve(
+                configuration.serverNames, of: configuration.process.nameServers)
+            {
             case .success(let addresses):
                 return (configuration, addresses, credentials, text)
             case .failure(let unresolved):
@@ -153,7 +156,6 @@ extension ControlPlane {
     }
 
     private func open(_ listener: ListenerConfiguration) throws(StartFailure) -> OpenedListener {
-        let address = listener.address.socketAddress
         var opened = OpenedListener(address: listener.address, sockets: [])
         do throws(Errno) {
             // SO_REUSEPORT lets two programs of one user share a port in silence.
@@ -161,10 +163,22 @@ extension ControlPlane {
             let isReturning = retiredListeners.contains {
                 $0.address == listener.address && !$0.isClosed
             }
-            if !isReturning, try ListeningSocket.isTaken(address) { throw Errno.addressInUse }
-            for _ in 0..<loopCount {
-                opened.sockets.append(
-                    try ListeningSocket.open(address, backlog: Self.backlog).release())
+            if !isReturning, try listener.address.isTaken() { throw Errno.addressInUse }
+            switch listener.address {
+            case .tcp:
+                for _ in 0..<loopCount {
+                    let socket = try ListeningSocket.open(
+                        listener.address.socketAddress, backlog: Self.backlog)
+                    opened.sockets.append(socket.release())
+                }
+            case .unix(let path):
+                listener.address.removeFile()
+                let socket = try UnixSocket.listen(
+                    at: path, mode: listener.socketMode, backlog: Self.backlog)
+                for _ in 1..<loopCount {
+                    opened.sockets.append(try UnixSocket.share(socket).release())
+                }
+                opened.sockets.append(socket.release())
             }
         } catch {
             opened.close()
@@ -175,16 +189,17 @@ extension ControlPlane {
 
     private static func sentence(about listener: ListenerConfiguration, _ error: Errno) -> String {
         let name = "listener '\(listener.name)' cannot listen on \(listener.address)"
-        let port =
-            switch listener.address {
-            case .tcp(_, let port): port
-            }
+        let port = listener.address.port
         switch error {
         case .addressInUse:
-            return "\(name): the port is in use by another program "
-                + "(ss -ltnp 'sport = :\(port)' names it)"
+            return port.map {
+                "\(name): the port is in use by another program "
+                    + "(ss -ltnp 'sport = :\($0)' names it)"
+            } ?? "\(name): another program listens there, or the path is no socket"
         case .permissionDenied, .notPermitted:
-            return "\(name): not allowed; ports below 1024 need root or CAP_NET_BIND_SERVICE"
+            return port != nil
+                ? "\(name): not allowed; ports below 1024 need root or CAP_NET_BIND_SERVICE"
+                : "\(name): not allowed to write in its directory"
         case _ where error.isExhaustion:
             return "\(name): too few descriptors; raise the limit with 'ulimit -n' or LimitNOFILE="
         default:
@@ -212,6 +227,10 @@ extension ControlPlane {
         try accessLog.start()
         watchFile()
         watchCertificates()
+        renewCatalogue()
+        nameService.nameServers = configuration.process.nameServers
+        renewDrivers()
+        followNames()
         loop.every(.seconds(1)) { [unowned self] in sample() }
         loop.every(.milliseconds(250)) { [unowned self] in
             warm()
@@ -226,10 +245,35 @@ extension ControlPlane {
         awaitedFirstChecks = Set(
             servers.filter { $0.service.configuration.health.isEnabled && !$0.isUp }
                 .map { ObjectIdentifier($0) })
-        let patience = services.map(\.configuration.health.timeout).max() ?? .zero
-        loop.after(min(patience, .seconds(1))) { [unowned self] in serve(opened) }
-        whenFirstChecksEnd = { [unowned self] in serve(opened) }
-        if awaitedFirstChecks.isEmpty { serve(opened) }
+        closedDoors = opened
+        serveWhenReady(until: loop.now + patience)
+    }
+
+    /// Requests wait for the first checks at most this long, and for sources that have to be
+    /// asked first.
+    private var patience: Interval {
+        if !drivers.isEmpty || catalogue != nil { return .seconds(5) }
+        return min(services.map(\.configuration.health.timeout).max() ?? .zero, .seconds(1))
+    }
+
+    private static let glanceAtDoors = Interval.milliseconds(5)
+
+    private func serveWhenReady(until deadline: LoopInstant) {
+        guard !isServing, !isStopping else { return }
+        let isReady = awaitedFirstChecks.isEmpty && !awaitsSources
+        if isReady || loop.now >= deadline { return serve() }
+        loop.after(Self.glanceAtDoors) { [unowned self] in serveWhenReady(until: deadline) }
+    }
+
+    /// Whether a source has not said yet which servers there are, or that it does not know.
+    private var awaitsSources: Bool {
+        if catalogue?.standing.condition == .connecting || isMembershipDue || isChanging {
+            return true
+        }
+        guard heardServices.isEmpty, effective(base) == file else { return true }
+        return sets.values.contains { set in
+            set.standings.contains { $0.standing.condition == .connecting }
+        }
     }
 
     private func startLoops(_ snapshot: Snapshot, connectionCapacity: Int) throws(Errno) {
@@ -258,11 +302,11 @@ extension ControlPlane {
     }
 
     /// Opens the doors.
-    private func serve(_ opened: [OpenedListener]) {
-        guard !isServing else { return }
+    private func serve() {
         isServing = true
-        whenFirstChecksEnd = nil
-        hand(opened)
+        awaitedFirstChecks = []
+        hand(closedDoors)
+        closedDoors = []
         announce()
         options.whenServing?(adminSocketPath)
     }

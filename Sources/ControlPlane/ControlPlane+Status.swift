@@ -1,6 +1,7 @@
 import Balancing
 import Configuration
 import DataPlane
+import Discovery
 import Health
 import Linux
 import Memory
@@ -29,7 +30,11 @@ extension ControlPlane {
             fileProblem: problem, liveChanges: live.count, loops: loopCount,
             connections: answers.reduce(0) { $0 + $1.connections },
             lostLogRecords: accessLog.lostCount, stopping: isStopping,
-            listeners: answers, services: services.map { answer(about: $0) })
+            listeners: answers, services: services.map { answer(about: $0) },
+            catalogue: catalogue.map { keeper in
+                SourceAnswer(
+                    "docker", keeper.standing, serverCount: servers.count(where: \.isFound))
+            })
     }
 
     func answer(about service: ServiceEntry) -> ServiceAnswer {
@@ -47,7 +52,14 @@ extension ControlPlane {
             requests: service.traffic.requestCount,
             failed: (servers + leaving).reduce(0) { $0 + $1.failed },
             panicking: isPanicking(service) ? true : nil, shadow: shadowAnswer(of: service),
-            servers: servers + leaving)
+            servers: servers + leaving, sources: sourceAnswers(of: service))
+    }
+
+    private func sourceAnswers(of service: ServiceEntry) -> [SourceAnswer]? {
+        let answers = sets[service.name]?.standings.map {
+            SourceAnswer($0.name.text, $0.standing, serverCount: $0.serverCount)
+        }
+        return answers?.isEmpty == false ? answers : nil
     }
 
     func answer(about server: ServerEntry) -> ServerAnswer {
@@ -74,23 +86,26 @@ extension ControlPlane {
                     ok: check.verdict == .passed, at: WallTime.text(check.at),
                     ms: check.duration.milliseconds, reason: reason)
             },
-            since: WallTime.text(server.since), fullShareInMs: timeUntilFullShare(of: server))
+            since: WallTime.text(server.since), fullShareInMs: timeUntilFullShare(of: server),
+            startToUpMs: server.timeToUp?.milliseconds,
+            startToFirstRequestMs: server.timeToFirstRequest?.milliseconds)
     }
 
     private func source(of server: ServerEntry) -> String {
-        if server.isLive { return "live" }
+        if server.isFound || server.isLive { return server.source.text }
         if case .command = options.source { return "command" }
         return "file"
     }
 
     private func state(of server: ServerEntry) -> String {
-        if server.isLeaving || server.operatorState == .drain { return "draining" }
+        if server.isDraining { return "draining" }
         if server.operatorState == .maintenance { return "maintenance" }
         let isChecked = server.service.configuration.health.isEnabled
         // Down is worse than ejected, and stays when the ejection is over.
         if isEjected(server), !(isChecked && server.health.standing == .down) { return "ejected" }
+        if server.sourceState == .down, !server.isUp { return "down" }
         if server.isUp, server.isWarming { return "warming" }
-        guard isChecked else { return "up" }
+        guard isChecked else { return server.isUp ? "up" : "checking" }
         return switch server.health.standing {
         case .checking: "checking"
         case .up: "up"

@@ -9,11 +9,12 @@ extension ControlPlane {
         switch signal {
         case .hangUp:
             reload(cause: "SIGHUP") { _ in }
-        case .interrupt, .terminate:
+        case .interrupt, .terminate, .quit:
             stop()
         case .reopen:
             accessLog.reopen()
             log.info("SIGUSR1: log files are opened again")
+        case .second: break
         case .childEnded:
             Children.reap()
         }
@@ -34,6 +35,8 @@ extension ControlPlane {
         isStopping = true
         let time = file.process.shutdown
         log.info("stopping: requests in flight have \(time.words) to finish")
+        stopDrivers()
+        stopFollowingNames()
         for server in servers { stopChecking(server) }
         if runningLoops.isEmpty { return loop.stop() }
         post(.drain(deadline: Clock.monotonic() + time))
@@ -61,6 +64,7 @@ extension ControlPlane {
         let lostCount = accessLog.flush()
         if lostCount > 0 { log.warning("\(Self.sentence(aboutLost: lostCount))") }
         adminServer?.close()
+        for listener in listeners + retiredListeners { listener.address.removeFile() }
         // A service and its servers hold each other.
         for service in services { service.servers = [] }
         for _ in 0..<100 where !sentences.flush() { ThisProcess.sleep(.milliseconds(10)) }

@@ -1,5 +1,6 @@
 import Configuration
 import DataPlane
+import Discovery
 import Linux
 import Logging
 import Memory
@@ -31,6 +32,8 @@ public final class ControlPlane {
 
     // The configuration.
     /// As it was read last without a mistake.
+    var base: ProxyConfiguration
+    /// The same, with what labels say besides.
     var file: ProxyConfiguration
     var live = LiveChanges()
     /// 0 before the first configuration is published.
@@ -42,13 +45,34 @@ public final class ControlPlane {
     var credentials = Credentials()
     let ticketKeys: TicketKeys
     var certificateWatchers: [FileWatcher] = []
+    /// How often the files of certificates were seen to change.
+    var certificateNotices = 0
     /// The last thing said about certificates that cannot be used.
     var certificateComplaint: String?
+    let nameService: NameService
+    var followedNames: [String: FollowedName] = [:]
+    /// Their names lead elsewhere: they are about to be put anew.
+    var movedServers: Set<ObjectIdentifier> = []
     let naming: Naming
     var watcher: FileWatcher?
     /// One change at a time: each waits for names to resolve, the others for it.
     var pendingChanges: [() -> Void] = []
     var isChanging = false
+
+    // Where servers are found.
+    /// By the name of the service.
+    var sets: [String: ServerSet] = [:]
+    var drivers: [SourceKey: RunningDriver] = [:]
+    let engines: DockerEngines
+    var catalogue: CatalogueKeeper?
+    var saidCatalogue: SourceStanding?
+    /// What labels said when somebody knew it last.
+    var knownCatalogue: ServiceCatalogue?
+    /// Services whose sources have said something that has not been applied yet.
+    var heardServices: Set<String> = []
+    var isMembershipDue = false
+    /// Found servers for which there was no room.
+    var unplacedCount = 0
 
     // What runs.
     var services: [ServiceEntry] = []
@@ -82,7 +106,8 @@ public final class ControlPlane {
     var isServing = false
     /// Initial servers whose first check has no verdict yet.
     var awaitedFirstChecks: Set<ObjectIdentifier> = []
-    var whenFirstChecksEnd: (() -> Void)?
+    /// What is opened then.
+    var closedDoors: [OpenedListener] = []
     var adminServer: AdminServer?
     var adminSocketPath: String?
     var isStopping = false
@@ -105,6 +130,7 @@ public final class ControlPlane {
     ) throws(Errno) {
         self.options = options
         self.ticketKeys = ticketKeys
+        base = configuration
         file = configuration
         loop = try ControlLoop()
         let sentences = SentenceOutput()
@@ -119,7 +145,9 @@ public final class ControlPlane {
         for _ in 0..<workerCount { mailboxes.append(try LoopMailbox()) }
         self.mailboxes = mailboxes
         control = try ControlMailbox()
-        naming = try Naming(loop)
+        nameService = NameService(loop)
+        naming = Naming(nameService)
+        engines = DockerEngines(loop: loop, naming: naming)
         let events = try Mailbox<AccessLog.Event>()
         accessLogEvents = events
         accessLog = AccessLog(names: names) { events.post($0) }

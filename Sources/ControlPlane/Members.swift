@@ -1,4 +1,5 @@
 import Configuration
+import Discovery
 import Health
 import Linux
 import Timing
@@ -10,6 +11,8 @@ final class ServiceEntry {
     var configuration: ServiceConfiguration
     var servers: [ServerEntry] = []
     var traffic = ServiceTraffic()
+    /// Nobody would be left without those that their source calls down, so they count.
+    var doubtsItsSources = false
 
     init(_ configuration: ServiceConfiguration, id: Int) {
         name = configuration.name
@@ -39,8 +42,20 @@ final class ServerEntry {
     let cell: Int
     let address: SocketAddress
     var configuration: ServerConfiguration
-    /// Added while running, and not in the file.
-    var isLive: Bool
+    /// Unique in its service, over all sources.
+    let identity: String
+    var source: ServerSet.SourceName
+    /// What its source makes of it; ``ServerState/ready`` for those of an operator.
+    var sourceState: ServerState
+    /// Its source names it no more: it is about to leave.
+    var isForsaken = false
+    /// Without checks: a connection to it has been made, or nobody asks for one.
+    var isAdmitted: Bool
+    /// When it was started, in nanoseconds since 1970, as its source says.
+    let startedAt: Int64?
+    /// From that moment to the one when it could take requests, and to its first answer.
+    var timeToUp: Interval?
+    var timeToFirstRequest: Interval?
     /// In service since the process started: its first rise is nothing to warm up for.
     let isInitial: Bool
     var health: ServerHealth
@@ -60,29 +75,48 @@ final class ServerEntry {
     var traffic = ServerTraffic()
 
     init(
-        _ configuration: ServerConfiguration, service: ServiceEntry, cell: Int,
-        address: SocketAddress, isLive: Bool, isInitial: Bool, now: LoopInstant
+        _ member: ServerSet.Member, service: ServiceEntry, cell: Int, address: SocketAddress,
+        isInitial: Bool, now: LoopInstant
     ) {
-        self.configuration = configuration
+        configuration = member.server.configuration
         self.service = service
         self.cell = cell
         self.address = address
-        self.isLive = isLive
         self.isInitial = isInitial
+        identity = member.identity
+        source = member.source
+        sourceState = member.server.state
+        isAdmitted = member.server.state == .ready || member.server.state == .admitted
+        startedAt = member.server.startedAt
         health = ServerHealth(service.thresholds)
+        if member.server.state == .admitted { _ = health.vouched() }
         schedule = CheckSchedule(now: now)
         since = Clock.wall()
     }
 
     var id: String { configuration.name }
-    var key: LiveChanges.Key { LiveChanges.Key(service: service.name, server: id) }
+    /// Under which an operator's wishes are remembered.
+    var key: LiveChanges.Key {
+        LiveChanges.Key(service: service.name, server: isFound ? identity : id)
+    }
+    var isLive: Bool { source == .live }
+    /// By a source, and not by a person.
+    var isFound: Bool { !source.isOperators }
 
-    /// Its checks pass, or nobody asks for any.
-    var isUp: Bool { !service.configuration.health.isEnabled || health.isServing }
+    /// Its checks pass, or nobody asks for any; and its source has nothing against it.
+    var isUp: Bool {
+        if sourceState == .down, !service.doubtsItsSources { return false }
+        return service.configuration.health.isEnabled ? health.isServing : isAdmitted
+    }
+
+    /// It finishes what it has.
+    var isDraining: Bool {
+        isLeaving || isForsaken || operatorState == .drain || sourceState == .draining
+    }
 
     /// New requests may go there.
     var isInRotation: Bool {
-        isUp && operatorState == .up && !isLeaving && configuration.weight > 0
+        isUp && operatorState == .up && !isDraining && configuration.weight > 0
     }
 }
 
@@ -110,7 +144,26 @@ extension ListenAddress {
                 preconditionFailure("'\(host)' was read as a numeric address")
             }
             return address
+        case .unix(let path):
+            guard let address = SocketAddress.unix(path) else {
+                preconditionFailure("'\(path)' was read as the path of a socket")
+            }
+            return address
         }
+    }
+
+    /// Whether somebody else listens there.
+    func isTaken() throws(Errno) -> Bool {
+        switch self {
+        case .tcp: try ListeningSocket.isTaken(socketAddress)
+        case .unix(let path): AdminSockets.owner(of: path) != nil
+        }
+    }
+
+    /// Removes the file of a Unix socket on which nobody listens any more.
+    func removeFile() {
+        guard case .unix(let path) = self, path.hasPrefix("/"), File.isSocket(path) else { return }
+        File.remove(path)
     }
 }
 

@@ -15,6 +15,11 @@ final class Probe {
         var address: SocketAddress
         /// `nil`: that the connection opens is the answer.
         var request: [UInt8]?
+        /// What follows the request's head; of gRPC only.
+        var content: [UInt8] = []
+        /// The answer is one of gRPC's health service.
+        var isGRPC = false
+        var spoken: ServiceConfiguration.Spoken
         var statuses: [ClosedRange<Int>]
         /// Must appear in the first 4 KiB of the content.
         var body: [UInt8]?
@@ -39,12 +44,19 @@ final class Probe {
             self.tls = tls
             tlsName = service.tls?.serverName ?? server.host
             address = at
-            if let port = check.port { address.port = port }
+            if let port = check.port, !address.isUnix { address.port = port }
             statuses = check.status
             body = check.body.map { Array($0.utf8) }
             timeout = check.timeout
-            if let path = check.path {
-                let host = check.host ?? server.description
+            spoken = service.spoken
+            if let service = check.grpcService {
+                isGRPC = true
+                content = GRPCHealth.request(of: service)
+                request = GRPCHealth.head(
+                    authority: check.host ?? server.authority, contentByteCount: content.count,
+                    milliseconds: Int(check.timeout.milliseconds.rounded()))
+            } else if let path = check.path {
+                let host = check.host ?? server.authority
                 request = Array(
                     ("GET \(path) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n"
                         + "User-Agent: staithe-check\r\nAccept: */*\r\n\r\n").utf8)
@@ -69,6 +81,8 @@ final class Probe {
     private var input = Buffer()
     private var fields = FieldSection()
     private var head: ResponseHead?
+    /// The conversation, when it is HTTP/2's.
+    private var stream: HTTP2Question?
 
     /// - Parameter completion: called once, later, unless the probe is cancelled before.
     init(
@@ -143,11 +157,29 @@ final class Probe {
                 }
             }
             guard let request = question.request else { return finish(.passed) }
-            output = Buffer(holding: request)
+            ask(request)
             stage = .sending
         }
         if stage == .sending { send(socket) }
         if stage == .reading { read(socket) }
+    }
+
+    private func ask(_ request: [UInt8]) {
+        let isHTTP2: Bool =
+            switch question.spoken {
+            case .http1: false
+            case .h2, .h2c: true
+            case .auto: secure?.speaksHTTP2 ?? false
+            }
+        guard isHTTP2 else {
+            output = Buffer(holding: request)
+            return
+        }
+        let stream = HTTP2Question(
+            head: request, content: question.content, isSecure: secure != nil)
+        self.stream = stream
+        output = Buffer(capacity: 16 << 10)
+        stream.write(to: &output)
     }
 
     private func announce(_ socket: OpenSocket) -> Bool {
@@ -179,12 +211,53 @@ final class Probe {
             switch secure?.receive(socket, loop, into: &input)
                 ?? loop.receive(socket.descriptor, into: &input)
             {
-            case .bytes: judge(isComplete: false)
+            case .bytes:
+                if let stream { hear(stream, socket) } else { judge(isComplete: false) }
             case .wouldBlock: return
-            case .endOfStream: return judge(isComplete: true)
+            case .endOfStream:
+                return stream == nil
+                    ? judge(isComplete: true) : finish(.failed(.serverClosedEarly))
             case .failed: return finish(.failed(.serverClosedEarly))
             }
         }
+    }
+
+    /// Goes on with a conversation in HTTP/2; what it owes the server, such as the
+    /// acknowledgement of settings, is sent as it comes.
+    private func hear(_ stream: HTTP2Question, _ socket: OpenSocket) {
+        stream.receive(&input, now: Clock.monotonic())
+        input.reset()
+        if stream.isBroken { return finish(.failed(.serverBadAnswer)) }
+        if stream.isOver { return finish(verdict(on: stream)) }
+        if output.isEmpty { output.reset() }
+        stream.write(to: &output)
+        while !output.isEmpty {
+            switch secure?.send(socket, loop, from: &output)
+                ?? loop.send(socket.descriptor, from: &output)
+            {
+            case .bytes: break
+            // The rest goes with the next answer, or the check's time runs out.
+            case .wouldBlock: return
+            case .endOfStream, .failed: return finish(.failed(.serverClosedEarly))
+            }
+        }
+    }
+
+    private func verdict(on stream: HTTP2Question) -> ProbeVerdict {
+        // What the session has let through is a head; one that is none has its reason there.
+        guard let found = try? stream.parsedHead(&fields) else {
+            return .failed(.serverBadAnswer)
+        }
+        if question.isGRPC {
+            guard found.status == 200 else { return .failed(.badStatus) }
+            return stream.grpcStatus == 0 && GRPCHealth.isServing(stream.answer)
+                ? .passed : .failed(.badStatus)
+        }
+        guard question.statuses.contains(where: { $0.contains(found.status) }) else {
+            return .failed(.badStatus)
+        }
+        guard let body = question.body else { return .passed }
+        return stream.answer.contains(body) ? .passed : .failed(.bodyMismatch)
     }
 
     /// - Parameter isComplete: nothing more will come.

@@ -9,14 +9,16 @@ extension ConfigurationLoader.Outcome {
         var diagnostics: [Diagnostic] = []
         var asked: Set<Naming.Name> = []
         for name in configuration.serverNames where asked.insert(name).inserted {
-            if case .failure(let failure) = Naming.resolve([name]) {
+            if case .failure(let failure) = Naming.resolve(
+                [name], of: configuration.process.nameServers)
+            {
                 diagnostics += unresolved(failure)
             }
         }
         let ours = AdminSockets.running().flatMap { Self.listeners(of: $0) }
         for (listener, place) in zip(configuration.listeners, places.listeners)
         where !ours.contains(listener.address.description) {
-            if (try? ListeningSocket.isTaken(listener.address.socketAddress)) ?? false {
+            if (try? listener.address.isTaken()) ?? false {
                 diagnostics.append(
                     .portInUse(listener.address, at: place.location, keyPath: place.keyPath))
             }

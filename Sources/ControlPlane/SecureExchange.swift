@@ -12,6 +12,9 @@ final class SecureExchange {
         tls = TLSConnection(client: rules, name: name, session: nil)
     }
 
+    /// The server has chosen HTTP/2.
+    var speaksHTTP2: Bool { tls.alpn == .http2 }
+
     /// Goes on as far as the socket allows.
     func handshake(_ socket: OpenSocket, _ loop: ControlLoop) -> TLSConnection.Step {
         while true {

@@ -55,6 +55,9 @@ public struct ServiceTraffic {
         if history.count > Self.windowSeconds + 1 { history.removeFirst() }
     }
 
+    /// All durations since the process started.
+    public var total: Histogram { history.last ?? Histogram() }
+
     /// The durations of the last seconds; of all time when there were none lately.
     public var recent: Histogram {
         guard let last = history.last, let first = history.first, history.count > 1 else {

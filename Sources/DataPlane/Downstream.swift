@@ -21,6 +21,8 @@ struct Downstream: ~Copyable {
     enum Phase: UInt8 {
         /// The balancer in front says who the client is.
         case announcing
+        /// Its first message says which name it wants; TLS is the server's affair.
+        case naming
         /// TLS is being agreed on.
         case handshaking
         case idle

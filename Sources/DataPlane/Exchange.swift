@@ -66,6 +66,13 @@ struct Exchange: ~Copyable {
     /// The client is a proxy whose word about its own client counts.
     var isTrusted = false
     var hasQueued = false
+    /// It waits, or has waited, because nobody could be picked.
+    var isHeld = false
+    /// It is its turn to go on after that.
+    var isReleased = false
+    /// Attempts that do not count against their servers any more: the service has been empty
+    /// since.
+    var forgivenCount = 0
     var queuedAt = LoopInstant.zero
     var queueDeadline = LoopInstant.never
     var requestID: UInt64 = 0

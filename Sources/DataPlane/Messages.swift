@@ -12,6 +12,8 @@ public enum LoopMessage: Sendable {
     case stopListening(listener: Int)
     /// Finish what is under way, accept and keep nothing; end by `deadline`.
     case drain(deadline: LoopInstant)
+    /// Close the idle connections of a server that is about to end; busy ones go on.
+    case closeIdle(cell: Int)
     /// Close the connections of a server that was removed: idle ones at once, busy ones too.
     case abandon(cell: Int)
     /// A slot of a full server came free on another loop.

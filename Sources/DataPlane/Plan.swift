@@ -25,6 +25,9 @@ struct Plan: ~Copyable {
     /// By listener number; those that are not configured refuse everything.
     let listeners: FixedArray<ListenerPlan>
     let trusted: FixedArray<TrustedRange>
+    /// Of the listeners that pass TLS on, each in a stretch: exact names before wildcards, and
+    /// those by falling length.
+    let nameRoutes: FixedArray<NameRoutePlan>
     /// By listener number: how its connections begin; `nil` for plain ones.
     let serverTLS: FixedArray<ServerTLS?>
     /// What the ranges of the plans refer to.
@@ -62,17 +65,33 @@ struct Plan: ~Copyable {
         var routePlans = snapshot.routes.map { route in
             RoutePlan(route, numbers: numbers, hostModes: hostModes, store: &store)
         }
-        for listener in snapshot.listeners {
-            guard let name = listener.configuration.tunnelService,
-                let service = snapshot.services.first(where: { $0.configuration.name == name })
-            else { continue }
+        /// The number of a plan for bytes that go to a service.
+        func tunnelRoute(to name: String) -> Int32? {
+            guard let service = snapshot.services.first(where: { $0.configuration.name == name })
+            else { return nil }
             var route = RouteConfiguration(action: .service(name))
             route.timeouts = service.configuration.timeouts
             route.retries = service.configuration.retries
-            listeners[listener.id].tunnelRoute = Int32(routePlans.count)
             routePlans.append(
                 RoutePlan(route, numbers: numbers, hostModes: hostModes, store: &store))
+            return Int32(routePlans.count - 1)
         }
+        var nameRoutes: [NameRoutePlan] = []
+        for listener in snapshot.listeners where listener.configuration.isTunnel {
+            if let name = listener.configuration.tunnelService, let route = tunnelRoute(to: name) {
+                listeners[listener.id].tunnelRoute = route
+            }
+            guard listener.configuration.passesTLS else { continue }
+            let start = nameRoutes.count
+            for named in listener.configuration.nameRoutes {
+                guard let route = tunnelRoute(to: named.service) else { continue }
+                nameRoutes.append(NameRoutePlan(named.name, route: route, store: &store))
+            }
+            nameRoutes[start...].sort { $0.precedes($1) }
+            listeners[listener.id].passesTLS = true
+            listeners[listener.id].nameRoutes = ByteRange(start, nameRoutes.count)
+        }
+        self.nameRoutes = FixedArray(nameRoutes)
         self.routePlans = FixedArray(routePlans)
         routeCount = snapshot.routes.count
         routes = RouteTable(snapshot.compiledRoutes)
@@ -89,6 +108,7 @@ struct Plan: ~Copyable {
 
     /// Whether `peer` is a proxy whose word counts. O(ranges of the listener).
     func trusts(_ peer: SocketAddress, listener: Int) -> Bool {
+        if peer.isUnix { return listeners[listener].trustsUnixClients }
         let range = listeners[listener].trusted
         for index in range.lower..<range.upper where trusted[index].contains(peer) {
             return true
@@ -121,6 +141,54 @@ struct Plan: ~Copyable {
             position += 1 + length
         }
         return false
+    }
+}
+
+/// Which service gets the TLS connections for a name.
+struct NameRoutePlan: BitwiseCopyable {
+    /// In the store, in lower case; of a wildcard, from its dot on.
+    let name: ByteRange
+    let isWildcard: Bool
+    /// The plan for the bytes.
+    let route: Int32
+
+    init(_ host: RouteConfiguration.Host, route: Int32, store: inout TextStore) {
+        self.route = route
+        switch host {
+        case .exact(let text):
+            name = store.add(text.lowercased())
+            isWildcard = false
+        case .suffix(let text):
+            name = store.add(text.lowercased())
+            isWildcard = true
+        case .any: preconditionFailure("every name is the listener's service")
+        }
+    }
+
+    func precedes(_ other: NameRoutePlan) -> Bool {
+        isWildcard == other.isWildcard ? name.count > other.name.count : !isWildcard
+    }
+}
+
+extension Plan {
+    /// The plan for a connection that asks for a name; −1 for none. A wildcard stands for one
+    /// label or more, as in the routes of requests.
+    ///
+    /// - Complexity: O(names of the listener): numbers are compared, and rarely texts.
+    func tunnelRoute(named name: RawSpan, listener: Int) -> Int32 {
+        let range = listeners[listener].nameRoutes
+        for index in range.lower..<range.upper {
+            let route = nameRoutes[index]
+            let count = Int(route.name.count)
+            let start = name.byteCount - count
+            guard route.isWildcard ? start > 0 : start == 0 else { continue }
+            var offset = 0
+            while offset < count, name.byte(start + offset) == text[route.name.lower + offset] {
+                offset += 1
+            }
+            if offset == count { return route.route }
+        }
+        return listeners[listener].tunnelRoute
     }
 }
 
@@ -185,8 +253,13 @@ struct ListenerPlan: BitwiseCopyable {
     /// Which headers connections begin with; empty for none.
     var proxyHeaders: ProxyHeader.Versions = []
     /// The plan for its connections when it passes bytes on: behind those of the routes; −1 for
-    /// HTTP.
+    /// HTTP, and where a name must tell.
     var tunnelRoute: Int32 = -1
+    /// Connections are for servers by the name that TLS asks for.
+    var passesTLS = false
+    /// In the plan's table.
+    var nameRoutes = ByteRange.empty
+    var trustsUnixClients = false
     var forwarding: Forwarding = []
     var sendsProxyStatus = false
     var alwaysSendsProxyStatus = false
@@ -230,7 +303,9 @@ struct ListenerPlan: BitwiseCopyable {
         let start = ranges.count
         ranges += configuration.trustedProxies.map(TrustedRange.init)
         trusted = ByteRange(start, ranges.count)
-        trustsSomebody = !configuration.trustedProxies.isEmpty
+        trustsSomebody =
+            !configuration.trustedProxies.isEmpty || configuration.trustsUnixClients
+        trustsUnixClients = configuration.trustsUnixClients
         redirectsToHTTPS = configuration.redirectsToHTTPS
         switch configuration.proxyProtocol {
         case .off: break

@@ -14,6 +14,8 @@ struct Secure: ~Copyable {
     var isSocketDrained = false
     /// Field lines that tell servers who has shown a certificate.
     var identity = Buffer()
+    /// The subject's place in it.
+    var subject = ByteRange.empty
 
     init(_ tls: consuming TLSConnection) { self.tls = tls }
 }

@@ -62,7 +62,9 @@ extension Worker where Kernel: ~Copyable {
         counters.acceptedConnections &+= 1
         // Whoever connects to a listener with PROXY headers is a balancer, not a client.
         let announces = !plan.value.listeners[listener].proxyHeaders.isEmpty
-        let bound = announces ? .max : plan.value.listeners[listener].connectionsPerClient
+        // Nobody has an address there, so nobody is told apart.
+        let isNameless = announces || peer.isUnix
+        let bound = isNameless ? .max : plan.value.listeners[listener].connectionsPerClient
         if bound != .max, !clientCounts.enter(peer, bound: bound) {
             counters.refusedConnections &+= 1
             kernel.resetOnClose(socket)
@@ -90,8 +92,14 @@ extension Worker where Kernel: ~Copyable {
     /// The client is known: what it has to say comes next.
     mutating func beginTalking(_ client: Client, _ listener: Int) {
         if beginHandshake(client, listener) { return }
-        if plan.value.listeners[listener].tunnelRoute >= 0 {
-            beginTunnel(client)
+        if plan.value.listeners[listener].passesTLS {
+            client.value.phase = .naming
+            setDeadline(client, now + plan.value.listeners[listener].handshakeTimeout)
+            return
+        }
+        let tunnel = plan.value.listeners[listener].tunnelRoute
+        if tunnel >= 0 {
+            beginTunnel(client, tunnel)
             return
         }
         client.value.phase = .idle

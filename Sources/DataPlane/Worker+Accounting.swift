@@ -71,6 +71,7 @@ extension Worker where Kernel: ~Copyable {
         record.sentBytes = turn.value.bytesOut
         record.generation = UInt64(turn.value.plan.value.generation)
 
+        identify(client)
         if turn.value.isRaw {
             log.write(
                 record, head: client.value.input.span(from: 0, to: 0), id: turn.value.requestID,
@@ -90,6 +91,16 @@ extension Worker where Kernel: ~Copyable {
                 record, head: turn.value.savedHead.bytes, id: turn.value.requestID,
                 rule: turn.value.rule)
         }
+    }
+
+    /// Tells the log who has shown a certificate.
+    private mutating func identify(_ client: Client) {
+        let link = carrier(client).value.link
+        guard link.kind == .secure else { return }
+        let state = secure(link)
+        guard state.value.identity.count > 0 else { return }
+        let range = state.value.subject
+        log.identify(state.value.identity.span(from: range.lower, to: range.upper))
     }
 
     /// The line of a request whose head was refused: nothing in it can be trusted to be a
@@ -123,7 +134,8 @@ extension Worker where Kernel: ~Copyable {
     }
 
     private func clientAddress(_ peer: SocketAddress) -> AccessRecord.Client {
-        peer.isIPv4
+        if peer.isUnix { return .unixSocket }
+        return peer.isIPv4
             ? .v4(UInt32(truncatingIfNeeded: peer.low)) : .v6(high: peer.high, low: peer.low)
     }
 }

@@ -146,42 +146,31 @@ extension Worker where Kernel: ~Copyable {
     /// wait; or answers that there is nobody.
     mutating func choose(_ turn: Turn) {
         guard let service = turn.value.service else { return }
+        if service.value.isHolding, !turn.value.isReleased {
+            // First come, first served.
+            hold(turn)
+            return
+        }
         service.value.prepare(
-            now: now, tried: turn.value.tried, triedCount: min(8, turn.value.attemptCount))
+            now: now, tried: turn.value.tried, triedCount: triedCount(of: turn))
         let request = pickRequest(turn, of: service)
-        if let index = service.value.balancer.pick(
-            service.value.roster, for: request, random: &random)
-        {
-            if service.value.hasShadow, turn.value.attemptCount == 0 {
+        switch service.value.choose(for: request, random: &random) {
+        case .server(let index):
+            let isUsual = !service.value.roster.pick.ignoresWarmCap
+            if service.value.hasShadow, isUsual, turn.value.attemptCount == 0 {
                 compare(index, request, of: service)
             }
             attempt(turn, member: index)
             return
-        }
-        // Nobody. First: is that only because those who could are still warming up?
-        service.value.roster.ignoresWarmCap = true
-        if let index = service.value.balancer.pick(
-            service.value.roster, for: request, random: &random)
-        {
-            attempt(turn, member: index)
+        case .allFull:
+            waitForSlot(turn)
             return
+        case .nobody:
+            break
         }
-        if service.value.roster.requestsPerServer != .max {
-            service.value.roster.ignoresLimit = true
-            if service.value.roster.hasEligible {
-                waitForSlot(turn)
-                return
-            }
-            service.value.roster.ignoresLimit = false
-        }
-        if service.value.triesAllWhenDown {
-            service.value.roster.ignoresHealth = true
-            if let index = service.value.balancer.pick(
-                service.value.roster, for: request, random: &random)
-            {
-                attempt(turn, member: index)
-                return
-            }
+        if service.value.holdsWhenDown {
+            hold(turn)
+            return
         }
         if turn.value.attemptCount > 0 {
             turn.value.whyNoRetry = .noOtherServer
@@ -197,7 +186,7 @@ extension Worker where Kernel: ~Copyable {
         let cell = Int(member.cell)
         let before = cells[cell].inFlight.wrappingAdd(1, ordering: .relaxed).oldValue
         if before >= service.value.roster.requestsPerServer,
-            !service.value.roster.ignoresLimit
+            !service.value.roster.pick.ignoresLimit
         {
             // Another loop took the last slot between the look and the step.
             cells[cell].inFlight.wrappingSubtract(1, ordering: .relaxed)
@@ -461,6 +450,67 @@ extension Worker where Kernel: ~Copyable {
                 sibling.post(.slotFreed(service: service.value.id))
             }
         }
+    }
+
+    // MARK: - Waiting for a server
+
+    /// How many of its attempts speak against their servers.
+    func triedCount(of turn: Turn) -> Int {
+        let count = turn.value.attemptCount
+        return count == turn.value.forgivenCount ? 0 : min(8, count)
+    }
+
+    /// Nobody can be picked: the exchange waits in the queue until somebody can.
+    private mutating func hold(_ turn: Turn) {
+        guard let service = turn.value.service else { return }
+        turn.value.isReleased = false
+        turn.value.isHeld = true
+        if !service.value.isHolding {
+            service.value.isHolding = true
+            service.value.releaseCount = 1
+        }
+        if holdAt == .never { holdAt = now + holdPace }
+        waitForSlot(turn)
+    }
+
+    /// How often it is seen whether there is a server for those who wait. Then one of them goes
+    /// on, at the next time two, four, and so on: a server that has just started is not met by
+    /// all of them at once, and 1,024 have gone on after a quarter of a second.
+    private var holdPace: Interval { .milliseconds(20) }
+
+    /// For each service with held requests: lets some go on, when somebody can be picked.
+    mutating func releaseHeldRequests() {
+        holdAt = .never
+        for index in 0..<services.usedSlotCount {
+            guard let service = services.place(at: index), service.value.isHolding else { continue }
+            releaseHeldRequests(of: service)
+            if service.value.isHolding { holdAt = now + holdPace }
+        }
+    }
+
+    private mutating func releaseHeldRequests(of service: Place<ServiceState>) {
+        service.value.prepare(now: now, tried: .init(repeating: AttemptNote()), triedCount: 0)
+        service.value.roster.pick.ignoresWarmCap = true
+        guard service.value.roster.hasEligible else {
+            service.value.emptyAt = now
+            service.value.releaseCount = 1
+            if service.value.waitingCount == 0 { service.value.isHolding = false }
+            return
+        }
+        let count = min(service.value.releaseCount, service.value.waitingCount)
+        service.value.releaseCount = min(service.value.releaseCount * 2, 4096)
+        for _ in 0..<count {
+            guard service.value.firstWaiting != .max,
+                let turn = exchanges.place(at: Int(service.value.firstWaiting))
+            else { break }
+            leaveQueue(turn)
+            if turn.value.queuedAt <= service.value.emptyAt {
+                turn.value.forgivenCount = turn.value.attemptCount
+            }
+            turn.value.isReleased = true
+            choose(turn)
+        }
+        if service.value.waitingCount == 0 { service.value.isHolding = false }
     }
 
     // MARK: - The pool

@@ -1,6 +1,7 @@
 import Linux
 import Memory
 import Preamble
+import TLS
 import Telemetry
 import Timing
 
@@ -54,7 +55,7 @@ extension Worker where Kernel: ~Copyable {
     private mutating func announced(_ client: Client, _ source: SocketAddress?, _ listener: Int) {
         if let source { client.value.peer = source }
         let bound = plan.value.listeners[listener].connectionsPerClient
-        if bound != .max {
+        if bound != .max, !client.value.peer.isUnix {
             guard clientCounts.enter(client.value.peer, bound: bound) else {
                 refuseAnnouncement(client, "connections-per-client")
                 return
@@ -86,6 +87,25 @@ extension Worker where Kernel: ~Copyable {
 
     // MARK: - To servers
 
+    /// What TLS has told of a client; `nil` when it came without.
+    private func secureClient(_ client: Client) -> SecureClient? {
+        let link = carrier(client).value.link
+        guard link.kind == .secure else { return nil }
+        let tls = secure(link)
+        var told = SecureClient()
+        told.alpn =
+            switch tls.value.tls.alpn {
+            case .http2: "h2"
+            case .http1: "http/1.1"
+            case .none: ""
+            }
+        told.name = tls.value.tls.requestedName
+        (told.version, told.cipher) = tls.value.tls.words
+        told.isVerified = tls.value.tls.hasVerifiedPeer
+        told.commonName = tls.value.tls.peerCommonName
+        return told
+    }
+
     /// Tells a server for whom the connection is. It is for that client alone from now on: such
     /// connections are not pooled.
     ///
@@ -95,9 +115,12 @@ extension Worker where Kernel: ~Copyable {
         let client = turn.value.client
         let scratch = scratch
         scratch.value.reset()
+        let peer = client.value.peer
         ProxyHeader.append(
-            service.value.proxyHeader, source: client.value.peer,
-            target: kernel.localAddress(carrier(client).value.socket), to: &scratch.value)
+            service.value.proxyHeader, source: peer.isUnix ? nil : peer,
+            target: kernel.localAddress(carrier(client).value.socket),
+            secure: service.value.proxyHeader == .v2 ? secureClient(client) : nil,
+            to: &scratch.value)
         switch kernel.send(server.value.socket, scratch.value.bytes) {
         case .bytes(let count) where count == scratch.value.count:
             server.value.owesAnnouncement = false

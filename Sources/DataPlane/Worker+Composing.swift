@@ -167,8 +167,7 @@ extension Worker where Kernel: ~Copyable {
         if mode.contains(.xForwarded) {
             scratch.value.append("X-Forwarded-For: ")
             if isTrusted { appendValues(of: .xForwardedFor, bytes, separated: true) }
-            AddressText.append(
-                high: client.value.peer.high, low: client.value.peer.low, to: &scratch.value)
+            appendPeer(client, isQuoted: false)
             if isTrusted {
                 appendTrustedForwarding(bytes, turn)
             } else if turn.value.head.authority.isEmpty {
@@ -187,11 +186,7 @@ extension Worker where Kernel: ~Copyable {
             scratch.value.append("Forwarded: ")
             if isTrusted { appendValues(of: .forwarded, bytes, separated: true) }
             scratch.value.append("for=")
-            let isIPv4 = client.value.peer.isIPv4
-            if !isIPv4 { scratch.value.append("\"[") }
-            AddressText.append(
-                high: client.value.peer.high, low: client.value.peer.low, to: &scratch.value)
-            if !isIPv4 { scratch.value.append("]\"") }
+            appendPeer(client, isQuoted: true)
             if !turn.value.head.authority.isEmpty {
                 scratch.value.append(";host=\"")
                 append(bytes, turn.value.head.authority)
@@ -201,6 +196,21 @@ extension Worker where Kernel: ~Copyable {
             appendScheme(client)
             scratch.value.append("\r\n")
         }
+    }
+
+    /// The client's address; who came through a Unix socket has none (RFC 7239 §6.2).
+    ///
+    /// - Parameter isQuoted: an IPv6 address stands in brackets and quotes.
+    private mutating func appendPeer(_ client: Client, isQuoted: Bool) {
+        let peer = client.value.peer
+        guard !peer.isUnix else {
+            scratch.value.append("unknown")
+            return
+        }
+        let hasQuotes = isQuoted && !peer.isIPv4
+        if hasQuotes { scratch.value.append("\"[") }
+        AddressText.append(high: peer.high, low: peer.low, to: &scratch.value)
+        if hasQuotes { scratch.value.append("]\"") }
     }
 
     private mutating func appendScheme(_ client: Client) {

@@ -237,10 +237,11 @@ extension Worker where Kernel: ~Copyable {
 
     private mutating func hasAnotherServer(_ turn: Turn) -> Bool {
         guard let service = turn.value.service else { return false }
+        if service.value.holdsWhenDown { return true }
         service.value.prepare(
-            now: now, tried: turn.value.tried, triedCount: min(8, turn.value.attemptCount))
-        service.value.roster.ignoresLimit = true
-        service.value.roster.ignoresHealth = service.value.triesAllWhenDown
+            now: now, tried: turn.value.tried, triedCount: triedCount(of: turn))
+        service.value.roster.pick.ignoresLimit = true
+        service.value.roster.pick.ignoresHealth = service.value.triesAllWhenDown
         return service.value.roster.hasEligible
     }
 
@@ -376,7 +377,7 @@ extension Worker where Kernel: ~Copyable {
 
     mutating func timeUp(_ client: Client) {
         switch client.value.phase {
-        case .announcing, .handshaking:
+        case .announcing, .naming, .handshaking:
             counters.refusedConnections &+= 1
             close(client, isClean: false)
         case .idle, .lingering:
@@ -393,6 +394,12 @@ extension Worker where Kernel: ~Copyable {
         }
     }
 
+    /// Why the exchange has waited in vain.
+    private func reasonForWaiting(_ turn: Turn) -> Reason {
+        guard turn.value.isHeld, let service = turn.value.service else { return .queueTimeout }
+        return service.value.roster.count == 0 ? .noServer : .noHealthyServer
+    }
+
     private mutating func timeUp(_ turn: Turn) {
         guard turn.value.deadline <= now else {
             setDeadline(turn.value.client, turn.value.deadline)
@@ -404,7 +411,7 @@ extension Worker where Kernel: ~Copyable {
             break
         case .queued:
             leaveQueue(turn)
-            answer(turn, isTotal ? .totalTimeout : .queueTimeout)
+            answer(turn, isTotal ? .totalTimeout : reasonForWaiting(turn))
         case .backingOff:
             if isTotal {
                 answer(turn, .totalTimeout)

@@ -17,6 +17,9 @@ extension Worker where Kernel: ~Copyable {
             stopListening(id)
         case .drain(let deadline):
             beginDraining(until: deadline)
+        case .closeIdle(let cell):
+            closeIdle(cell: cell)
+            endSessions(cell: cell)
         case .abandon(let cell):
             abandon(cell)
         case .slotFreed(let id):

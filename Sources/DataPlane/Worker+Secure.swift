@@ -311,11 +311,14 @@ extension Worker where Kernel: ~Copyable {
     private mutating func handshakeDone(_ client: Client, _ state: Place<Secure>) {
         handshakeCount -= 1
         if state.value.tls.hasVerifiedPeer, let identity = state.value.tls.peerIdentity() {
+            let name = "X-Client-Cert-Subject: "
             let text =
-                "X-Client-Cert-Subject: \(identity.subject)\r\n"
+                name + "\(identity.subject)\r\n"
                 + "X-Client-Cert-Fingerprint: \(identity.fingerprint)\r\n"
             state.value.identity = Buffer(capacity: text.utf8.count)
             state.value.identity.append(text: text)
+            state.value.subject = ByteRange(
+                name.utf8.count, name.utf8.count + identity.subject.utf8.count)
         }
         client.value.phase = .idle
         let listener = Int(client.value.listener)
@@ -323,10 +326,11 @@ extension Worker where Kernel: ~Copyable {
         if !state.value.received.isEmpty || state.value.tls.hasPending {
             client.value.ready.insert(.readable)
         }
-        guard plan.value.listeners[listener].tunnelRoute < 0 else {
+        let tunnel = plan.value.listeners[listener].tunnelRoute
+        guard tunnel < 0 else {
             // Whoever waits for the server's first word may never say one.
             state.value.mayWait = false
-            if flushPending(client) { beginTunnel(client) }
+            if flushPending(client) { beginTunnel(client, tunnel) }
             return
         }
         if state.value.tls.alpn == .http2 {

@@ -16,6 +16,10 @@ extension Worker where Kernel: ~Copyable {
     /// before it is given up.
     private var silence: Interval { .seconds(30) }
 
+    /// Streams that one client may begin before the others of this loop have their turn: each may
+    /// cost a connection to a server, some 50 µs.
+    private var streamsPerTurn: Int { 32 }
+
     // MARK: - Beginnings
 
     /// A client speaks HTTP/2: by ALPN, or it has said so.
@@ -66,7 +70,9 @@ extension Worker where Kernel: ~Copyable {
             guard client.value.phase == .multiplexing else { return }
         }
         for _ in 0..<4 {
-            guard client.value.ready.contains(.readable), mayRead(session) else { break }
+            guard client.value.input.isEmpty, client.value.ready.contains(.readable),
+                mayRead(session)
+            else { break }
             if !client.value.input.hasBlock {
                 guard let block = blocks.take(.small) else {
                     close(client, isClean: false)
@@ -88,6 +94,10 @@ extension Worker where Kernel: ~Copyable {
             }
         }
         guard client.value.phase == .multiplexing else { return }
+        guard client.value.input.isEmpty else {
+            enqueue(client)
+            return
+        }
         blocks.recycle(exchange(&client.value.input, with: Buffer()))
         if client.value.ready.contains(.readable), mayRead(session) { enqueue(client) }
     }
@@ -103,13 +113,15 @@ extension Worker where Kernel: ~Copyable {
         markDirty(session)
     }
 
-    /// Hands what was read to the library, and deals with each frame before the next.
+    /// Hands what was read to the library, and deals with each frame before the next. With many
+    /// streams, some of it stays for the next turn.
     ///
     /// - Returns: `false` when the connection must end.
     private mutating func digest(_ session: Place<Session>, _ client: Client) -> Bool {
         session.value.lastReceived = now
         session.value.pingedAt = .never
-        while !client.value.input.isEmpty {
+        let streamBound = session.value.streamTotal + streamsPerTurn
+        while !client.value.input.isEmpty, session.value.streamTotal < streamBound {
             let used = session.value.http2.receive(client.value.input.bytes, now: now)
             handleEvents(session, client.value.input.start)
             guard client.value.phase == .multiplexing else { return true }
@@ -163,6 +175,9 @@ extension Worker where Kernel: ~Copyable {
             switch event.kind {
             case .content: session.value.http2.consumed(Int(event.count))
             case .goingAway: serverGoesAway(session)
+            case .refused:
+                guard case .client(let client) = session.value.owner else { return }
+                noteRefusal(client, session.value.http2.refusal)
             default: break
             }
             return
@@ -187,7 +202,14 @@ extension Worker where Kernel: ~Copyable {
         case .writable:
             if stream.value.owesEnd { finishSending(stream) }
             wake(stream, .writable)
-        case .refused, .goingAway, .pong:
+        case .refused:
+            // Of a client's trailers there is nothing to be said: its stream ends.
+            guard case .server(let server) = stream.value.owner, let turn = server.value.exchange,
+                turn.value.responseStage == .awaitingHead, turn.value.stage != .tunnel
+            else { return }
+            turn.value.rule = session.value.http2.refusal
+            attemptFailed(turn, .serverBadAnswer, nothingSent: false)
+        case .goingAway, .pong:
             break
         }
     }
@@ -251,8 +273,9 @@ extension Worker where Kernel: ~Copyable {
             stream.value.trailers = block
         }
         switch session.value.http2.takeTrailers(into: &stream.value.trailers) {
-        case .complete, .unknownProtocol: break
-        case .refused, .needsRoom, .tooLarge:
+        case .complete where stream.value.trailers.count <= ChunkedDecoder.maximumTrailerByteCount:
+            break
+        case .complete, .unknownProtocol, .refused, .needsRoom, .tooLarge:
             // Without them the message is not what was sent.
             session.value.http2.reset(stream.value.id, .protocolError)
             stream.value.isReceived = false
@@ -306,8 +329,7 @@ extension Worker where Kernel: ~Copyable {
         }
         if case .refused(let rule) = taken {
             blocks.recycle(block)
-            counters.exchanges.ended(status: 400, reason: .badRequest)
-            logRefusal(carrier, .badRequest, status: 400, rule: rule, id: random.next())
+            noteRefusal(carrier, rule)
             return
         }
         let listener = Int(carrier.value.listener)
@@ -339,6 +361,12 @@ extension Worker where Kernel: ~Copyable {
         default:
             refuse(client, .headerTooLarge, status: 431, rule: "header-too-large")
         }
+    }
+
+    /// A request that never became one.
+    private mutating func noteRefusal(_ carrier: Client, _ rule: StaticString) {
+        counters.exchanges.ended(status: 400, reason: .badRequest)
+        logRefusal(carrier, .badRequest, status: 400, rule: rule, id: random.next())
     }
 
     // MARK: - Streams to servers

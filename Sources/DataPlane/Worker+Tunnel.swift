@@ -40,9 +40,7 @@ extension Worker where Kernel: ~Copyable {
     }
 
     /// A connection of a listener for bytes: it goes to one server, whole.
-    mutating func beginTunnel(_ client: Client) {
-        let listener = Int(client.value.listener)
-        let route = plan.value.listeners[listener].tunnelRoute
+    mutating func beginTunnel(_ client: Client, _ route: Int32) {
         guard case .service(let id) = plan.value.routePlans[Int(route)].action,
             let service = services.place(of: serviceTokens[Int(id)])
         else { preconditionFailure("a listener for bytes has a service") }

@@ -46,6 +46,7 @@ extension Worker where Kernel: ~Copyable {
         runQueued()
         runTimers()
         releaseHeldSlots()
+        if holdAt <= now { releaseHeldRequests() }
         if !dirtySessions.isEmpty { flushSessions() }
         reap()
         trimBlocks()
@@ -59,6 +60,7 @@ extension Worker where Kernel: ~Copyable {
         if held.next != .never { wait = min(wait, held.next - now) }
         // Another loop may have closed the connection that makes room here.
         if pausedListenerCount > 0 { wait = min(wait, .milliseconds(100)) }
+        if holdAt != .never { wait = min(wait, max(holdAt - now, .milliseconds(1))) }
         if trimAt != .never { wait = min(wait, max(trimAt - now, .milliseconds(1))) }
         if let drainDeadline { wait = min(wait, max(drainDeadline - now, .milliseconds(1))) }
         return wait == .forever ? nil : wait
@@ -110,6 +112,8 @@ extension Worker where Kernel: ~Copyable {
         switch client.value.phase {
         case .announcing:
             readProxyHeader(client)
+        case .naming:
+            readName(client)
         case .handshaking:
             advanceHandshake(client)
         case .idle, .readingHead:

@@ -139,6 +139,8 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     var blocks: BufferPool
     /// When surplus blocks are looked at.
     var trimAt = LoopInstant.never
+    /// When held requests are looked at; `.never` while there are none.
+    var holdAt = LoopInstant.never
     var pipes: PipePool
     var wheel: TimerWheel
     var runQueue: TokenQueue

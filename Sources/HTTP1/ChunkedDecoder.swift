@@ -34,8 +34,10 @@ public struct Decoded: Equatable, Sendable, BitwiseCopyable {
 /// - The result does not depend on where the input was cut.
 public struct ChunkedDecoder: Sendable, BitwiseCopyable {
     public static let maximumSizeLineByteCount = 4096
-    public static let maximumTrailerLineByteCount = 4096
-    public static let maximumTrailerByteCount = 16 << 10
+    /// As much as gRPC lets its trailers have: the details of an error travel in one line.
+    public static let maximumTrailerLineByteCount = 8 << 10
+    /// With the last chunk before them and the empty line behind them they fit into one block.
+    public static let maximumTrailerByteCount = 15 << 10
     /// Chunk extensions may take this much, and as much again as the content so far: more is
     /// an attack on the receiver's patience (CVE-2023-39326).
     public static let extensionAllowanceByteCount = 16 << 10

@@ -67,6 +67,12 @@ import Memory
         unsafe entries[place] = unsafe entries[count]
     }
 
+    /// Takes an entry out; the last one takes its place.
+    mutating func remove(_ place: Int) {
+        count -= 1
+        unsafe entries[place] = unsafe entries[count]
+    }
+
     func withEntries<Result>(
         _ body: (UnsafeMutablePointer<nghttp2_nv>, Int) -> Result
     ) -> Result {
@@ -125,6 +131,7 @@ import Memory
                 number = number &* 10 &+ UInt64(digit)
             }
             seen.contentLength = number
+            seen.contentLengthEntry = count
         case 17 where bytes.isWord(start, colon, "transfer-encoding"):
             seen.isChunked = true
             return
@@ -149,6 +156,8 @@ import Memory
 struct LinesSeen {
     var host = ByteRange.empty
     var contentLength: UInt64?
+    /// Where the length stands among the entries.
+    var contentLengthEntry = 0
     var isChunked = false
     var isGRPC = false
 }

@@ -25,7 +25,7 @@ struct FrameScanner: Sendable {
 
     /// Of the connection preface (§3.4), which is no frame.
     private var prefaceLeft: Int
-    private var header: [9 of UInt8] = .init(repeating: 0)
+    private(set) var header: [9 of UInt8] = .init(repeating: 0)
     private var headerFill = 0
     private var payloadLeft = 0
     private var continuations = 0
@@ -47,6 +47,18 @@ struct FrameScanner: Sendable {
         var code: HTTP2ErrorCode
     }
 
+    /// What becomes of the bytes at hand.
+    struct Next {
+        /// So many are used.
+        var count: Int
+        /// Of them, those in front belong to the header of a frame that came in pieces.
+        var headerCount = 0
+        /// That header is whole now: it goes first, from ``header``.
+        var hasHeader = false
+        /// The frame that begins here is one too many.
+        var fault: Fault?
+    }
+
     /// - Parameter isOfClient: the peer is a client, and begins with the preface.
     init(isOfClient: Bool) {
         self.isOfClient = isOfClient
@@ -55,35 +67,44 @@ struct FrameScanner: Sendable {
 
     /// How many of the bytes go to the library now: to the end of a frame at most.
     ///
-    /// - Returns: `fault` when the frame that begins here is one too many.
+    /// The header of a frame goes as a whole: some builds of the library count each piece of it
+    /// as a frame of its own, and end a connection whose CONTINUATION comes in more than eight.
     mutating func next(
         _ bytes: RawSpan, _ meter: inout AbuseMeter, now: LoopInstant
-    ) -> (count: Int, fault: Fault?) {
+    ) -> Next {
         if prefaceLeft > 0 {
             let count = min(prefaceLeft, bytes.byteCount)
             prefaceLeft -= count
-            return (count, nil)
+            return Next(count: count)
         }
         var position = 0
+        var next = Next(count: 0)
         if payloadLeft == 0 {
+            let isCut = headerFill > 0
             while headerFill < 9, position < bytes.byteCount {
                 header[headerFill] = bytes.byte(position)
                 headerFill += 1
                 position += 1
             }
-            guard headerFill == 9 else { return (position, nil) }
+            guard headerFill == 9 else { return Next(count: position, headerCount: position) }
             headerFill = 0
+            if isCut {
+                next.hasHeader = true
+                next.headerCount = position
+            }
             payloadLeft = Int(header[0]) << 16 | Int(header[1]) << 8 | Int(header[2])
             type = header[3]
             flags = header[4]
             stream =
                 UInt32(header[5] & 0x7F) << 24 | UInt32(header[6]) << 16
                 | UInt32(header[7]) << 8 | UInt32(header[8])
-            if let fault = judge(&meter, now) { return (0, fault) }
+            next.fault = judge(&meter, now)
+            if next.fault != nil { return next }
         }
         let count = min(payloadLeft, bytes.byteCount - position)
         payloadLeft -= count
-        return (position + count, nil)
+        next.count = position + count
+        return next
     }
 
     private mutating func judge(_ meter: inout AbuseMeter, _ now: LoopInstant) -> Fault? {

@@ -16,7 +16,8 @@ public struct HTTP2Event: Equatable, Sendable, BitwiseCopyable {
         case closed
         /// The stream could send, if there is something to be sent.
         case writable
-        /// The stream's head broke a rule, and the peer was told; `rule` says which.
+        /// The stream's head or trailers broke a rule, and the peer was told; until the next call
+        /// ``HTTP2Session/refusal`` says which.
         case refused
         /// The peer will take no more streams.
         case goingAway

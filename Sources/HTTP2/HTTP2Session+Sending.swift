@@ -38,6 +38,11 @@ extension HTTP2Session {
                 unsafe scratch.append(":status", raw, ByteRange(9, 12))
             }
             let seen = unsafe scratch.appendLines(of: raw, from: Self.firstLine(text))
+            if seen.isGRPC, seen.contentLength == 0 {
+                // A call that failed at once has nothing but trailers: a length among them would
+                // be handed to whoever has called.
+                scratch.remove(seen.contentLengthEntry)
+            }
             if status < 200, status != 101 {
                 let code = unsafe scratch.withEntries { entries, count in
                     unsafe nghttp2_submit_headers(

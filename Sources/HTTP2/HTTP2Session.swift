@@ -117,16 +117,12 @@ public enum HTTP2Preface {
             terminate(fault.code, fault.rule)
             return nil
         }
-        let session = unsafe self.session
-        let state = unsafe self.state
-        let used = unsafe bytes.withUnsafeBytes { raw in
-            unsafe state.pointee.inputBase = raw.baseAddress
-            defer { unsafe state.pointee.inputBase = nil }
-            return unsafe nghttp2_session_mem_recv(
-                session, raw.baseAddress?.assumingMemoryBound(to: UInt8.self), next.count)
+        if next.hasHeader {
+            let header = scanner.header
+            guard unsafe feed(header.span.bytes, from: 0) else { return nil }
         }
-        guard used == next.count else {
-            note(used == CLong(NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue) ? "h2-preface" : "h2-failure")
+        let stretch = bytes.extracting(0..<next.count)
+        guard next.count == next.headerCount || feed(stretch, from: next.headerCount) else {
             return nil
         }
         if unsafe state.pointee.isOverwhelmed {
@@ -134,6 +130,33 @@ public enum HTTP2Preface {
             return nil
         }
         return next.count
+    }
+
+    /// Gives bytes to the library, from `start` on.
+    ///
+    /// - Returns: `false` when it ends the connection.
+    private mutating func feed(_ bytes: RawSpan, from start: Int) -> Bool {
+        let session = unsafe self.session
+        let state = unsafe self.state
+        let used = unsafe bytes.withUnsafeBytes { raw in
+            unsafe state.pointee.inputBase = raw.baseAddress
+            defer { unsafe state.pointee.inputBase = nil }
+            let base = unsafe raw.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            return unsafe nghttp2_session_mem_recv(
+                session, unsafe base.map { unsafe $0 + start }, raw.count - start)
+        }
+        let isUsed = used == bytes.byteCount - start
+        guard isUsed else {
+            switch used {
+            case CLong(NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue): note("h2-preface")
+            case CLong(NGHTTP2_ERR_FLOODED.rawValue):
+                isAbused = true
+                note("h2-flood")
+            default: note("h2-failure")
+            }
+            return false
+        }
+        return true
     }
 
     /// The event at `index` of those that the last calls have brought; `nil` behind the last.
@@ -152,6 +175,9 @@ public enum HTTP2Preface {
 
     /// Why the connection ends; a word for the log.
     public var failure: StaticString? { unsafe state.pointee.failure }
+
+    /// The rule that the head of the last ``HTTP2Event/Kind/refused`` broke.
+    public var refusal: StaticString { unsafe state.pointee.draft.rule ?? "h2-message" }
 
     private mutating func note(_ rule: StaticString) {
         if unsafe state.pointee.failure == nil { unsafe state.pointee.failure = rule }

@@ -84,6 +84,9 @@ import Memory
         unsafe nghttp2_option_set_no_auto_window_update(options, 1)
         unsafe nghttp2_option_set_no_closed_streams(options, 1)
         unsafe nghttp2_option_set_max_send_header_block_length(options, 256 << 10)
+        // What may be owed in answers to pings and settings: above what our own meters let pass
+        // at once, so that they decide, and say which flood it was.
+        unsafe nghttp2_option_set_max_outbound_ack(options, 4000)
         if !isServer { unsafe nghttp2_option_set_peer_max_concurrent_streams(options, 100) }
         return unsafe options
     }
@@ -99,12 +102,14 @@ import Memory
             return unsafe Callbacks.header(name, value, data!)
         }
         unsafe nghttp2_session_callbacks_set_on_invalid_header_callback(table) {
-            _, _, _, _, _, _, _, data in
-            let state = unsafe Callbacks.state(data!)
-            if unsafe state.pointee.draft.rule == nil {
-                unsafe state.pointee.draft.rule = "h2-field"
-            }
-            return CInt(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+            _, _, name, nameCount, value, valueCount, _, data in
+            let name = unsafe RawSpan(_unsafeStart: name!, byteCount: nameCount)
+            let value = unsafe RawSpan(_unsafeStart: value!, byteCount: valueCount)
+            return unsafe Callbacks.invalidHeader(name, value, data!)
+        }
+        unsafe nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(table) {
+            session, frame, code, data in
+            unsafe Callbacks.invalidFrame(session!, frame!, code, data!)
         }
         unsafe nghttp2_session_callbacks_set_on_frame_recv_callback(table) {
             session, frame, data in
@@ -169,6 +174,35 @@ import Memory
             unsafe state.pointee.isOverwhelmed = true
             return CInt(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
         }
+        return 0
+    }
+
+    /// A field that the library does not let through; ours is the more telling rule.
+    private static func invalidHeader(
+        _ name: RawSpan, _ value: RawSpan, _ data: UnsafeMutableRawPointer
+    ) -> CInt {
+        let state = unsafe state(data)
+        _ = unsafe state.pointee.draft.add(name, value)
+        if unsafe state.pointee.draft.rule == nil { unsafe state.pointee.draft.rule = "h2-field" }
+        return CInt(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+    }
+
+    /// The library has ended a stream for its head.
+    private static func invalidFrame(
+        _ session: OpaquePointer, _ frame: UnsafePointer<nghttp2_frame>, _ code: CInt,
+        _ data: UnsafeMutableRawPointer
+    ) -> CInt {
+        let state = unsafe state(data)
+        guard unsafe UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue,
+            code == CInt(NGHTTP2_ERR_HTTP_HEADER.rawValue)
+                || code == CInt(NGHTTP2_ERR_HTTP_MESSAGING.rawValue)
+        else { return 0 }
+        if unsafe state.pointee.draft.rule == nil {
+            unsafe state.pointee.draft.rule =
+                code == CInt(NGHTTP2_ERR_HTTP_HEADER.rawValue) ? "h2-field" : "h2-message"
+        }
+        let stream = unsafe frame.pointee.hd.stream_id
+        unsafe state.pointee.note(.refused, stream, tag(session, stream))
         return 0
     }
 

@@ -94,6 +94,13 @@ public struct ServerHealth: Sendable, BitwiseCopyable {
         }
     }
 
+    /// Somebody who can know says that a new server is healthy: as good as all the passes that
+    /// it needs. One that was up before has to pass our own checks.
+    public mutating func vouched() -> Action {
+        guard case .checking = state else { return .nothing }
+        return rise()
+    }
+
     public mutating func checkFailed(
         _ reason: ProbeFailure, _ thresholds: HealthThresholds
     ) -> Action {

@@ -25,6 +25,24 @@ public enum File {
         return FileDescriptor(owning: number)
     }
 
+    /// Writes a new file that nobody else may read.
+    public static func writePrivately(_ bytes: [UInt8], to path: String) throws(Errno) {
+        let number = unsafe linux_open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard number >= 0 else { throw .current }
+        try FileDescriptor(owning: number).writeAll(bytes)
+    }
+
+    /// Makes a directory of its own for this process, which nobody else may enter.
+    public static func makePrivateDirectory() throws(Errno) -> String {
+        let parent = ThisProcess.environment("TMPDIR") ?? "/tmp"
+        var template = Array("\(parent)/staithe-XXXXXX".utf8CString)
+        guard unsafe mkdtemp(&template) != nil else { throw .current }
+        return unsafe template.withUnsafeBufferPointer { unsafe String(cString: $0.baseAddress!) }
+    }
+
+    /// Removes an empty directory; harmless when there is none.
+    public static func removeDirectory(_ path: String) { _ = unsafe rmdir(path) }
+
     /// Harmless when there is none.
     public static func remove(_ path: String) { _ = unsafe unlink(path) }
 
@@ -37,6 +55,12 @@ public enum File {
     /// Whether this process may make files in a directory.
     public static func isWritableDirectory(_ path: String) -> Bool {
         unsafe access(path, W_OK | X_OK) == 0
+    }
+
+    /// Whether a Unix socket stands there.
+    public static func isSocket(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
     }
 
     public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }

@@ -110,13 +110,19 @@ public import Timing
             0)
         guard number >= 0 else { return .failed(.current) }
         let descriptor = FileDescriptor(owning: number)
-        var on: CInt = 1
-        unsafe setsockopt(number, CInt(IPPROTO_TCP), TCP_NODELAY, &on, 4)
+        if !address.isUnix {
+            var on: CInt = 1
+            unsafe setsockopt(number, CInt(IPPROTO_TCP), TCP_NODELAY, &on, 4)
+        }
         let status = unsafe address.withSockaddr { address, length in
             unsafe linux_connect(number, address, length)
         }
-        if status != 0 && errno != EINPROGRESS { return .failed(.current) }
-        return .started(descriptor)
+        guard status != 0, errno != EINPROGRESS else { return .started(descriptor) }
+        // A Unix socket answers at once: nobody is there, or its queue is full (unix(7)).
+        if address.isUnix, errno == ENOENT || errno == EAGAIN {
+            return .failed(.connectionRefused)
+        }
+        return .failed(.current)
     }
 
     public mutating func takeError(_ socket: borrowing FileDescriptor) -> Errno? {

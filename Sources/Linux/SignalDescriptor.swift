@@ -5,16 +5,18 @@ import Glibc
 public enum Signal: Sendable, Equatable, BitwiseCopyable {
     /// SIGHUP: read the configuration again.
     case hangUp
-    /// SIGINT, SIGTERM: stop.
-    case interrupt, terminate
+    /// SIGINT, SIGTERM, SIGQUIT: stop.
+    case interrupt, terminate, quit
     /// SIGUSR1: open the log files again.
     case reopen
+    /// SIGUSR2.
+    case second
     /// SIGCHLD: as process 1, orphans become ours.
     case childEnded
 
     fileprivate static let numbers: [(Signal, CInt)] = [
         (.hangUp, SIGHUP), (.interrupt, SIGINT), (.terminate, SIGTERM), (.reopen, SIGUSR1),
-        (.childEnded, SIGCHLD),
+        (.quit, SIGQUIT), (.second, SIGUSR2), (.childEnded, SIGCHLD),
     ]
 
     /// Makes signals wait for a ``SignalDescriptor``, in this thread and those that it starts
@@ -75,6 +77,50 @@ public struct SignalDescriptor: ~Copyable, Sendable {
 
 /// Children that ended.
 public enum Children {
+    /// A child that has ended.
+    public struct Ended: Equatable, Sendable {
+        public var process: Int32
+        /// As a shell tells it: the exit status, or 128 and the signal.
+        public var status: Int32
+    }
+
+    /// Takes the next child that has ended, whoever made it; `nil` when there is none.
+    public static func takeEnded() -> Ended? {
+        var status: CInt = 0
+        let process = unsafe waitpid(-1, &status, WNOHANG)
+        guard process > 0 else { return nil }
+        let signal = status & 0x7F
+        return Ended(
+            process: process, status: signal == 0 ? status >> 8 & 0xFF : 128 + signal)
+    }
+
+    /// Starts a program as a shell would: found on the path, with its signals as they are by
+    /// default, with our own streams and environment.
+    ///
+    /// - Returns: its process identifier.
+    /// - Throws: why there is no such program or process.
+    public static func start(_ words: [String]) throws(Errno) -> Int32 {
+        var attributes = posix_spawnattr_t()
+        unsafe posix_spawnattr_init(&attributes)
+        defer { unsafe posix_spawnattr_destroy(&attributes) }
+        var (none, all) = (sigset_t(), sigset_t())
+        unsafe sigemptyset(&none)
+        unsafe sigfillset(&all)
+        unsafe posix_spawnattr_setsigmask(&attributes, &none)
+        unsafe posix_spawnattr_setsigdefault(&attributes, &all)
+        unsafe posix_spawnattr_setflags(
+            &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        var arguments: [UnsafeMutablePointer<CChar>?] = unsafe []
+        for word in words { unsafe arguments.append(strdup(word)) }
+        unsafe arguments.append(nil)
+        defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
+        var process: pid_t = 0
+        let status = unsafe posix_spawnp(
+            &process, words.first ?? "", nil, &attributes, arguments, Glibc.environ)
+        guard status == 0 else { throw Errno(code: status) }
+        return process
+    }
+
     /// Takes the exit status of every child that has ended, so that none stays as a zombie.
     public static func reap() {
         while waitpid(-1, nil, WNOHANG) > 0 {}

@@ -1,18 +1,47 @@
 import CLinux
 import Glibc
 
-/// An IPv4 or IPv6 address with a port, as sixteen bytes: IPv4 in its IPv6-mapped form.
+/// An IPv4 or IPv6 address with a port, as sixteen bytes: IPv4 in its IPv6-mapped form. Or a
+/// Unix socket.
+///
+/// ## Invariants
+/// - Of a Unix socket, `high` is 0 and `low` says where its ``UnixPath`` stands, which is never
+///   freed; 0 for a socket without a name. Only ``unix(_:)`` and the kernel's answers make one.
 public struct SocketAddress: Hashable, Sendable, BitwiseCopyable {
     /// The first eight bytes in network order, read as a big-endian number.
-    public var high: UInt64
+    public private(set) var high: UInt64
     /// The last eight bytes, likewise.
-    public var low: UInt64
+    public private(set) var low: UInt64
     public var port: UInt16
+    /// It is the address of a Unix socket, and has no port.
+    public private(set) var isUnix = false
 
     public init(high: UInt64, low: UInt64, port: UInt16) {
         self.high = high
         self.low = low
         self.port = port
+    }
+
+    /// A Unix socket.
+    ///
+    /// Equal paths give equal addresses. A path is kept for as long as the process lives: their
+    /// number is bounded by what the configurations have named.
+    ///
+    /// - Parameter path: of a file, or behind `@` a name without a file. `nil` when it is longer
+    ///   than ``UnixSocket/longestPath``.
+    public static func unix(_ path: String) -> SocketAddress? {
+        guard let place = UnixPath.place(of: path) else { return nil }
+        var address = unspecified
+        address.low = place
+        address.isUnix = true
+        return address
+    }
+
+    /// Who connected to a Unix socket: clients have no name there.
+    public static var unixClient: SocketAddress {
+        var address = unspecified
+        address.isUnix = true
+        return address
     }
 
     public static var unspecified: SocketAddress { SocketAddress(high: 0, low: 0, port: 0) }
@@ -21,7 +50,7 @@ public struct SocketAddress: Hashable, Sendable, BitwiseCopyable {
         SocketAddress(high: 0, low: 0xFFFF_0000_0000 | UInt64(address), port: port)
     }
 
-    public var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF }
+    public var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF && !isUnix }
 
     /// Reads a numeric address, without brackets and without port; `nil` for anything else.
     public init?(numeric host: String, port: UInt16) {
@@ -48,7 +77,9 @@ public struct SocketAddress: Hashable, Sendable, BitwiseCopyable {
                 let address = unsafe bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
                 return .ipv4(UInt32(bigEndian: address), port: port)
             }
-            guard storage.ss_family == sa_family_t(AF_INET6) else { return .unspecified }
+            guard storage.ss_family == sa_family_t(AF_INET6) else {
+                return storage.ss_family == sa_family_t(AF_UNIX) ? .unixClient : .unspecified
+            }
             return unsafe SocketAddress(
                 high: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
                 low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
@@ -56,10 +87,11 @@ public struct SocketAddress: Hashable, Sendable, BitwiseCopyable {
         }
     }
 
-    var family: CInt { isIPv4 ? AF_INET : AF_INET6 }
+    var family: CInt { isUnix ? AF_UNIX : isIPv4 ? AF_INET : AF_INET6 }
 
     /// Lends the address in the kernel's form.
     func withSockaddr<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
+        if isUnix { return unsafe UnixPath.withSockaddr(at: low, body) }
         var storage = sockaddr_storage()
         let length: Int
         if isIPv4 {
@@ -89,11 +121,14 @@ public struct SocketAddress: Hashable, Sendable, BitwiseCopyable {
 }
 
 extension SocketAddress: CustomStringConvertible {
-    /// `10.0.0.1:80` or `[::1]:80`. Allocates: for logs.
-    public var description: String { isIPv4 ? "\(host):\(port)" : "[\(host)]:\(port)" }
+    /// `10.0.0.1:80`, `[::1]:80` or `unix:/run/app.sock`. Allocates: for logs.
+    public var description: String {
+        isUnix ? host : isIPv4 ? "\(host):\(port)" : "[\(host)]:\(port)"
+    }
 
     /// The address without its port. Allocates.
     public var host: String {
+        if isUnix { return "unix:\(UnixPath.text(at: low))" }
         if isIPv4 {
             let value = UInt32(truncatingIfNeeded: low)
             return "\(value >> 24).\(value >> 16 & 255).\(value >> 8 & 255).\(value & 255)"

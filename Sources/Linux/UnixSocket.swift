@@ -13,7 +13,7 @@ public enum UnixSocket {
     /// The longest path that fits into an address, in bytes.
     public static var longestPath: Int { 107 }
 
-    /// Listens at `path`, which must not exist.
+    /// Listens at `path`, which must not exist; behind `@`, at a name without a file.
     ///
     /// - Parameter mode: who may connect: the permission bits of the file.
     public static func listen(
@@ -43,6 +43,14 @@ public enum UnixSocket {
         return descriptor
     }
 
+    /// Another descriptor for the same queue: sockets with a path cannot share it as those with
+    /// a port do (`SO_REUSEPORT`).
+    public static func share(_ listener: borrowing FileDescriptor) throws(Errno) -> FileDescriptor {
+        let number = linux_duplicate(listener.number)
+        guard number >= 0 else { throw .current }
+        return FileDescriptor(owning: number)
+    }
+
     /// The process at the other end, as it was when it connected.
     public static func peer(of socket: borrowing FileDescriptor) -> PeerCredentials? {
         var peer = PeerCredentials(process: 0, user: 0, group: 0)
@@ -61,17 +69,21 @@ public enum UnixSocket {
     private static func withAddress(
         _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> CInt
     ) throws(Errno) -> CInt {
-        let bytes = Array(path.utf8)
-        guard bytes.count <= longestPath else { throw Errno(code: ENAMETOOLONG) }
-        var storage = sockaddr_un()
-        storage.sun_family = sa_family_t(AF_UNIX)
-        unsafe withUnsafeMutableBytes(of: &storage.sun_path) { field in
-            unsafe field.copyBytes(from: bytes)
+        guard let address = SocketAddress.unix(path) else { throw Errno(code: ENAMETOOLONG) }
+        return unsafe address.withSockaddr(body)
+    }
+}
+
+extension UnixSocket {
+    /// Connects without waiting, now or later: a Unix socket says at once whether somebody
+    /// listens. Reads and writes do not wait either.
+    public static func beginConnecting(to path: String) throws(Errno) -> FileDescriptor {
+        let descriptor = try make(blocking: false)
+        let number = descriptor.number
+        let status = try unsafe withAddress(path) { address, length in
+            unsafe linux_connect(number, address, length)
         }
-        return unsafe withUnsafePointer(to: &storage) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                unsafe body(address, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
+        guard status == 0 else { throw .current }
+        return descriptor
     }
 }

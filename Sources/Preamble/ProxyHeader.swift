@@ -179,14 +179,17 @@ public enum ProxyHeader {
     // MARK: - Our own
 
     /// Appends a header for a connection that is made for `source`; `nil` when it is our own.
-    /// 108 bytes at most. Allocates: once for a connection.
+    /// 108 bytes at most, and with `secure` 1,000. Allocates: once for a connection.
+    ///
+    /// - Parameter secure: what the client has agreed on with us in TLS; version 2 tells it.
     public static func append(
-        _ version: Versions, source: SocketAddress?, target: SocketAddress, to output: inout Buffer
+        _ version: Versions, source: SocketAddress?, target: SocketAddress,
+        secure: SecureClient? = nil, to output: inout Buffer
     ) {
         if version == .v1 {
             appendLine(source, target, to: &output)
         } else {
-            appendBinary(source, target, to: &output)
+            appendBinary(source, target, secure?.extensions ?? [], to: &output)
         }
     }
 
@@ -210,7 +213,8 @@ public enum ProxyHeader {
     }
 
     private static func appendBinary(
-        _ source: SocketAddress?, _ target: SocketAddress, to output: inout Buffer
+        _ source: SocketAddress?, _ target: SocketAddress, _ extensions: [UInt8],
+        to output: inout Buffer
     ) {
         for byte in signature { output.append(byte) }
         guard let source else {
@@ -220,7 +224,8 @@ public enum ProxyHeader {
         let isVersion4 = source.isIPv4 && target.isIPv4
         output.append(0x21)
         output.append(isVersion4 ? 0x11 : 0x21)
-        append(isVersion4 ? 12 : 36, bytes: 2, to: &output)
+        append(UInt64((isVersion4 ? 12 : 36) + extensions.count), bytes: 2, to: &output)
+        defer { for byte in extensions { output.append(byte) } }
         for address in [source, target] {
             if isVersion4 {
                 append(address.low & 0xFFFF_FFFF, bytes: 4, to: &output)

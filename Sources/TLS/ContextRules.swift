@@ -50,13 +50,6 @@ enum ContextRules {
 
     /// Prepares an HMAC with SHA-256.
     static func setDigestKey(_ mac: OpaquePointer, _ key: [UInt8]) -> Bool {
-        var digest = Array("SHA256".utf8CString)
-        return unsafe digest.withUnsafeMutableBufferPointer { name in
-            var parameters = unsafe [
-                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.baseAddress, 0),
-                OSSL_PARAM_construct_end(),
-            ]
-            return unsafe EVP_MAC_init(mac, key, key.count, &parameters) == 1
-        }
+        unsafe openssl_set_digest_key(mac, key, key.count) == 1
     }
 }

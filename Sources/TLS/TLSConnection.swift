@@ -252,6 +252,37 @@ public import Memory
         return true
     }
 
+    /// The name that the client has asked for; empty for none. Allocates.
+    public var requestedName: String {
+        guard let text = unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else {
+            return ""
+        }
+        return unsafe String(cString: text)
+    }
+
+    /// The version and the cipher that were agreed on, in OpenSSL's words. Allocates.
+    public var words: (version: String, cipher: String) {
+        guard let version = unsafe SSL_get_version(ssl),
+            let cipher = unsafe SSL_CIPHER_get_name(SSL_get_current_cipher(ssl))
+        else { return ("", "") }
+        return unsafe (String(cString: version), String(cString: cipher))
+    }
+
+    /// The common name of a verified peer, in UTF-8; empty for none. Allocates.
+    public var peerCommonName: String {
+        guard hasVerifiedPeer, let peer = unsafe SSL_get0_peer_certificate(ssl),
+            let name = unsafe X509_get_subject_name(peer)
+        else { return "" }
+        let index = unsafe X509_NAME_get_index_by_NID(name, NID_commonName, -1)
+        guard index >= 0, let entry = unsafe X509_NAME_get_entry(name, index) else { return "" }
+        var text: UnsafeMutablePointer<UInt8>?
+        let count = unsafe ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry))
+        guard count > 0, let bytes = unsafe text else { return "" }
+        defer { unsafe openssl_free(bytes) }
+        return unsafe String(
+            decoding: UnsafeBufferPointer(start: bytes, count: Int(count)), as: UTF8.self)
+    }
+
     /// - Returns: whether the peer has shown a certificate, and it was verified.
     public var hasVerifiedPeer: Bool {
         unsafe SSL_get0_peer_certificate(ssl) != nil && SSL_get_verify_result(ssl) == X509_V_OK

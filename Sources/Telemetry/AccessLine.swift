@@ -27,6 +27,7 @@ enum AccessLine {
         line.append(UInt8(ascii: "\""))
         object.field("id", texts.id, of: bytes, to: &line)
         append(record.client, in: &object, to: &line)
+        object.field("client_cert", texts.identity, of: bytes, to: &line)
         object.field("method", texts.method, of: bytes, to: &line)
         object.field("host", texts.host, of: bytes, to: &line)
         object.field("path", texts.path, of: bytes, to: &line)

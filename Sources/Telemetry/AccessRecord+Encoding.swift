@@ -12,7 +12,8 @@ import Timing
 ///           4  listener, route       15 … 22  attempts: server and reason, microseconds
 ///           5  service, server
 ///           6  lengths of id, method, host, path
-///           7  lengths of agent, trace, rule
+///           7  lengths of agent, trace, rule,
+///              identity
 ///           8  queue, nanoseconds
 ///
 /// A length has 16 bits; the highest tells that the text was cut.
@@ -142,7 +143,7 @@ struct AccessTexts: BitwiseCopyable {
         var isEmpty: Bool { range.isEmpty }
     }
 
-    let id, method, host, path, agent, trace, rule: Text
+    let id, method, host, path, agent, trace, rule, identity: Text
 
     init(lengths: TextLengths, start: Int) {
         var position = start
@@ -158,5 +159,6 @@ struct AccessTexts: BitwiseCopyable {
         agent = next(4)
         trace = next(5)
         rule = next(6)
+        identity = next(7)
     }
 }

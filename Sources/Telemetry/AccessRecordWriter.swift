@@ -13,15 +13,26 @@ public struct AccessRecordWriter: ~Copyable {
     public static let pathByteBound = 1024
     public static let agentByteBound = 256
     public static let traceByteBound = 64
+    public static let identityByteBound = 256
 
     private var ring: ByteRingProducer
     private var ruleText = Buffer(capacity: 64)
     private var idText = Buffer(capacity: 64)
+    private var identityText = Buffer(capacity: identityByteBound)
+    private var isIdentityCut = false
 
     public init(ring: consuming ByteRingProducer) { self.ring = ring }
 
     /// Records dropped because the ring was full.
     public var droppedCount: UInt64 { ring.droppedCount }
+
+    /// Notes whose certificate the client has shown, for the next record that is written.
+    public mutating func identify(_ subject: RawSpan) {
+        identityText.reset()
+        isIdentityCut = subject.byteCount > Self.identityByteBound
+        identityText.append(
+            subject.extracting(0..<min(subject.byteCount, Self.identityByteBound)))
+    }
 
     /// Writes a record.
     ///
@@ -52,10 +63,14 @@ public struct AccessRecordWriter: ~Copyable {
         ruleText.reset()
         ruleText.append(rule)
         _ = lengths.set(6, count: ruleText.count, bound: 64)
+        defer { identityText.reset() }
+        _ = lengths.set(
+            7, count: identityText.count + (isIdentityCut && !identityText.isEmpty ? 1 : 0),
+            bound: Self.identityByteBound)
 
         let textCount =
             idCount + Int(method.count) + Int(host.count) + Int(path.count) + Int(agent.count)
-            + Int(trace.count) + ruleText.count
+            + Int(trace.count) + ruleText.count + identityText.count
         guard ring.begin(byteCount: AccessRecord.byteCount + textCount) else { return false }
         record.encode(lengths: lengths, into: &ring)
         Self.copy(idText, into: &ring)
@@ -65,6 +80,7 @@ public struct AccessRecordWriter: ~Copyable {
         ring.write(head.extracting(agent.lower..<agent.upper))
         ring.write(head.extracting(trace.lower..<trace.upper))
         Self.copy(ruleText, into: &ring)
+        Self.copy(identityText, into: &ring)
         ring.commit()
         return true
     }

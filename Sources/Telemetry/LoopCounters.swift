@@ -20,6 +20,7 @@ public struct LoopCounters: Sendable, BitwiseCopyable {
     /// Adds those of another loop.
     public mutating func add(_ other: borrowing LoopCounters) {
         acceptedConnections &+= other.acceptedConnections
+        refusedConnections &+= other.refusedConnections
         openConnections &+= other.openConnections
         serverConnections &+= other.serverConnections
         openServerConnections &+= other.openServerConnections
@@ -33,7 +34,8 @@ public struct LoopCounters: Sendable, BitwiseCopyable {
 public struct ExchangeCounters: Sendable, BitwiseCopyable {
     public private(set) var count: UInt64 = 0
     private var byClass = InlineArray<5, UInt64>(repeating: 0)
-    private var byReason = InlineArray<32, UInt64>(repeating: 0)
+    /// As many as there are reasons.
+    private var byReason = InlineArray<33, UInt64>(repeating: 0)
     /// Attempts after the first.
     public var retries: UInt64 = 0
     /// Content and heads, from clients and to them.
@@ -65,7 +67,7 @@ public struct ExchangeCounters: Sendable, BitwiseCopyable {
     public mutating func add(_ other: borrowing ExchangeCounters) {
         count &+= other.count
         for index in 0..<5 { byClass[index] &+= other.byClass[index] }
-        for index in 0..<32 { byReason[index] &+= other.byReason[index] }
+        for index in byReason.indices { byReason[index] &+= other.byReason[index] }
         retries &+= other.retries
         receivedBytes &+= other.receivedBytes
         sentBytes &+= other.sentBytes

@@ -247,8 +247,8 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     /// Whether the answer carries `Retry-After`: the request was sound and may succeed later.
     public var invitesRetry: Bool {
         switch self {
-        case .queueFull, .queueTimeout, .paused, .rateLimited: true
-        case .ok, .noRoute, .noServer, .noHealthyServer, .serverRefused, .serverUnreachable,
+        case .noServer, .noHealthyServer, .queueFull, .queueTimeout, .paused, .rateLimited: true
+        case .ok, .noRoute, .serverRefused, .serverUnreachable,
             .connectTimeout, .dnsFailed, .dnsTimeout, .serverTLSFailed, .serverClosedEarly,
             .serverClosedMidway, .serverSlow, .serverStalled, .totalTimeout, .serverBadAnswer,
             .serverHeaderTooLarge, .upgradeFailed, .shuttingDown, .denied, .badRequest,

@@ -14,6 +14,9 @@ struct Demo: ParsableCommand {
     @Option(help: "End by itself after so many seconds.")
     var seconds: Int?
 
+    @Flag(help: "HTTPS and HTTP/2, with a certificate made on the spot.")
+    var https = false
+
     /// When nobody looks at it.
     private static let unattendedSeconds = 15
 
@@ -37,9 +40,15 @@ struct Demo: ParsableCommand {
                 + "one on \(ports[0]), two on \(ports[1]), three on \(ports[2])"
         )
         let end = seconds ?? (StandardStream.output.isTerminal ? nil : Self.unattendedSeconds)
-        let guide = DemoGuide(port: port, ports: ports, counts: counts, seconds: end)
-        let source = ConfigurationSource.command(
-            listen: "127.0.0.1:\(port)", servers: ports.prefix(2).map { String($0) })
+        let files = https ? try DemoFiles(port: port, servers: Array(ports.prefix(2))) : nil
+        defer { files?.remove() }
+        let guide = DemoGuide(
+            port: port, ports: ports, counts: counts, certificate: files?.certificate,
+            seconds: end)
+        let source =
+            files.map { ConfigurationSource.file($0.configuration) }
+            ?? .command(
+                listen: "127.0.0.1:\(port)", servers: ports.prefix(2).map { String($0) })
         let status = ControlPlane.run(
             ControlOptions(source: source, version: Staithe.version) { socket in
                 guide.start(socket: socket)

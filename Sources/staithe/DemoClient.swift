@@ -33,30 +33,54 @@ final class DemoClient {
     private let request: [UInt8]
     private let address: SocketAddress
     private let counts: DemoCounts
+    /// `nil` without HTTPS: then connections are kept.
+    private let rules: SecureGet.Rules?
     private let isOver: @Sendable () -> Bool
 
     /// Starts it on a thread of its own, until `isOver`.
     static func start(
-        port: UInt16, counts: DemoCounts, isOver: @escaping @Sendable () -> Bool
+        port: UInt16, certificate: String?, counts: DemoCounts,
+        isOver: @escaping @Sendable () -> Bool
     ) throws(Errno) {
         try Thread.start(name: "demo-client") {
             guard let loop = try? ControlLoop() else { return }
-            let client = DemoClient(loop: loop, port: port, counts: counts, isOver: isOver)
+            let rules = certificate.flatMap { SecureGet.Rules(authority: $0) }
+            let client = DemoClient(
+                loop: loop, port: port, counts: counts, rules: rules, isOver: isOver)
             for index in 0..<connectionCount {
-                loop.after(.milliseconds(index * 5)) { client.connect() }
+                loop.after(.milliseconds(index * 5)) {
+                    if certificate == nil { client.connect() } else { client.askSecurely() }
+                }
             }
             loop.run()
         }
     }
 
     private init(
-        loop: ControlLoop, port: UInt16, counts: DemoCounts, isOver: @escaping @Sendable () -> Bool
+        loop: ControlLoop, port: UInt16, counts: DemoCounts, rules: SecureGet.Rules?,
+        isOver: @escaping @Sendable () -> Bool
     ) {
         self.loop = loop
         self.counts = counts
+        self.rules = rules
         self.isOver = isOver
         address = SocketAddress.ipv4(0x7F00_0001, port: port)
         request = Array("GET / HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\n\r\n".utf8)
+    }
+
+    /// A handshake and a request, again and again.
+    private func askSecurely() {
+        guard !isOver(), let rules else { return rules == nil ? counts.failed() : () }
+        SecureGet.start(
+            address, name: "localhost", rules: rules, timeout: .seconds(5), loop: loop
+        ) { [self] answer in
+            if let answer, answer.status == 200, !answer.server.isEmpty {
+                counts.answered(by: answer.server)
+            } else if !isOver() {
+                counts.failed()
+            }
+            loop.after(Self.rest) { [self] in askSecurely() }
+        }
     }
 
     private func connect() {

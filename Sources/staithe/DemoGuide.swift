@@ -13,15 +13,20 @@ final class DemoGuide: Sendable {
     private let port: UInt16
     private let ports: [UInt16]
     private let counts: DemoCounts
+    /// `nil` without HTTPS.
+    private let certificate: String?
     /// `nil`: until Ctrl-C.
     private let seconds: Int?
     private let isOver = Atomic<Bool>(false)
     private let failed = Atomic<Bool>(false)
 
-    init(port: UInt16, ports: [UInt16], counts: DemoCounts, seconds: Int?) {
+    init(
+        port: UInt16, ports: [UInt16], counts: DemoCounts, certificate: String?, seconds: Int?
+    ) {
         self.port = port
         self.ports = ports
         self.counts = counts
+        self.certificate = certificate
         self.seconds = seconds
     }
 
@@ -40,18 +45,22 @@ final class DemoGuide: Sendable {
 
     private func tell(socket: String?) {
         let option = socket.map { " --socket \($0)" } ?? ""
+        let curl =
+            certificate.map { "curl --cacert \($0) https://localhost:\(port)/" }
+            ?? "curl http://127.0.0.1:\(port)/"
+        let kind = certificate == nil ? "" : ", over TLS and HTTP/2"
         StandardStream.output.print(
             """
 
             try in another terminal:
-              curl http://127.0.0.1:\(port)/
+              \(curl)
               staithe status\(option)
               staithe drain \(ports[0])\(option)
-            a small client sends requests meanwhile; this is who answers them:
+            a small client sends requests meanwhile\(kind); this is who answers them:
 
             """)
         do throws(Errno) {
-            try DemoClient.start(port: port, counts: counts) { [self] in
+            try DemoClient.start(port: port, certificate: certificate, counts: counts) { [self] in
                 isOver.load(ordering: .relaxed)
             }
         } catch {

@@ -8,7 +8,9 @@ enum StatusText {
             lines.append(line(about: service))
             lines += table(of: service)
             if let shadow = service.shadow { lines += shadowLines(shadow) }
+            for source in service.sources ?? [] { lines += words(about: source, indent: "  ") }
         }
+        if let catalogue = status.catalogue { lines += words(about: catalogue, indent: "") }
         if status.liveChanges > 0, status.file != nil {
             let changes = status.liveChanges == 1 ? "live change" : "live changes"
             lines.append("\(status.liveChanges) \(changes) not in the file")
@@ -25,6 +27,23 @@ enum StatusText {
         }
         if status.stopping { lines.append("stopping") }
         return lines.joined(separator: "\n")
+    }
+
+    /// Nothing, of a source that is there and has nothing to complain about.
+    private static func words(about source: SourceAnswer, indent: String) -> [String] {
+        var lines: [String] = []
+        if source.state != "connected" {
+            let reason = source.reason.map { ": \($0)" } ?? ""
+            let isKept = source.servers > 0 ? "; its servers stay as they are known" : ""
+            lines.append(
+                "\(indent)\(source.name) \(source.state) since \(clock(source.since))\(reason)\(isKept)"
+            )
+        }
+        for warning in source.warnings {
+            let help = warning.help.map { "; \($0)" } ?? ""
+            lines.append("\(indent)warning: \(warning.subject): \(warning.sentence)\(help)")
+        }
+        return lines
     }
 
     private static func line(about service: ServiceAnswer) -> String {
@@ -70,6 +89,9 @@ enum StatusText {
         if server.inFlight > 0 { notes.append("\(server.inFlight) in flight") }
         if let reason = server.check?.reason { notes.append("check: \(reason)") }
         if server.address != server.id { notes.append(server.address) }
+        if let time = server.startToFirstRequestMs {
+            notes.append("first request \(milliseconds(time)) after its start")
+        }
         return [
             server.id, standing(of: server), percent(server.share),
             "\(grouped(server.rps))/s", "failed \(server.failed)",

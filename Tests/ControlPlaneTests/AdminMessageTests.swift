@@ -60,7 +60,8 @@ struct AdminMessageTests {
             + #""state":"warming","version":"v2","warmth":0.25,"weight":2}"#
         let service =
             #"{"balance":"least-requests","failed":1,"name":"app","p50_ms":0.5,"p99_ms":7.5,"#
-            + #""requests":13,"rps":1.5,"servers":["# + server + #"],"total":1,"up":1}"#
+            + #""requests":13,"rps":1.5,"servers":["# + server + #"],"sources":[],"#
+            + #""total":1,"up":1}"#
         let status =
             #"{"connections":5,"file":"/etc/staithe.yaml","#
             + #""file_problem":{"errors":2,"report":"x","since":"2026-01-02T03:04:05.000Z"},"#

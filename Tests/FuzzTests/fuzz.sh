@@ -14,14 +14,16 @@ swift=${SWIFT:-swift}
 "$swift" build --scratch-path "$scratch" -c release --target FuzzProperties \
     --explicit-target-dependency-import-check error -Xswiftc -sanitize=fuzzer,address
 objects=()
-for room in Memory HTTP HTTP1 FuzzProperties; do
+for room in Timing Memory Linux HTTP HTTP1 HTTP2 Preamble FuzzProperties; do
     objects+=("$scratch/release/$room.build"/*.o)
 done
 "$swift"c -O -parse-as-library -sanitize=fuzzer,address -I "$scratch/release/Modules" \
-    Tests/FuzzTests/Entries/Entry.swift "${objects[@]}" -o "$scratch/fuzz"
+    -I Sources/CLinux -I Sources/CNGHTTP2 -lnghttp2 Tests/FuzzTests/Entries/Entry.swift "${objects[@]}" -o "$scratch/fuzz"
 
+# libFuzzer tells what happened; Swift's own report of it would only come in between.
+export SWIFT_BACKTRACE=enable=no
 mkdir -p "$scratch/broken"
-for parser in "${@:-head response chunked}"; do
+for parser in "${@:-head response chunked http2-request http2-response proxy-header}"; do
     for name in $parser; do
         mkdir -p "$scratch/$name"
         echo "=== $name, $seconds s"

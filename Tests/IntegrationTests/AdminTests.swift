@@ -150,4 +150,46 @@ struct AdminTests {
         #expect(status.contains("\"source\":\"file\""))
         #expect(!status.contains("\"source\":\"live\""))
     }
+
+    @Test("Metrics are a page that Prometheus reads, with what the proxy did and its certificates")
+    func metrics() throws {
+        let server = try ScriptedServer(isRecording: false) { request in
+            request.target == "/bad" ? "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n" : ok("x")
+        }
+        let certificate = try Authority().certificate(["a.test"])
+        var plan = ProxyPlan(servers: [server.port])
+        plan.listeners =
+            "tls: { address: \"127.0.0.1:\(Machine.freePort())\", "
+            + "tls: { certificates: [\(certificate.entry)] } }"
+        let proxy = try ProxyProcess(plan)
+        for path in ["/", "/", "/bad"] { _ = try proxy.ask(get(path)) }
+        let page = try proxy.admin("/metrics")
+        #expect(page.status == 200)
+        #expect(page["Content-Type"]?.hasPrefix("text/plain; version=0.0.4") == true)
+        let lines = Set(page.text.split(separator: "\n").map(String.init))
+        #expect(lines.contains(#"staithe_requests_total{service="app"} 3"#), "\(page.text)")
+        #expect(lines.contains(#"staithe_answers_total{code="2xx"} 2"#))
+        #expect(lines.contains(#"staithe_answers_total{code="5xx"} 1"#))
+        #expect(lines.contains(#"staithe_request_duration_seconds_count{service="app"} 3"#))
+        #expect(
+            lines.contains(
+                #"staithe_request_duration_seconds_bucket{service="app",le="+Inf"} 3"#))
+        let name = #"service="app",server="127.0.0.1:\#(server.port)",version="""#
+        #expect(lines.contains("staithe_server_failures_total{\(name)} 1"), "\(page.text)")
+        #expect(lines.contains(#"staithe_server_state{\#(name),state="up"} 1"#))
+        let expiry = try #require(
+            lines.first {
+                $0.hasPrefix("staithe_certificate_expiry_timestamp_seconds{listener=\"tls\"")
+            })
+        let seconds = try #require(Double(expiry.split(separator: " ").last ?? ""))
+        #expect(abs(seconds - Date().timeIntervalSince1970 - 30 * 86_400) < 3600)
+        // Every family is told once, and every sample belongs to one.
+        let told = page.text.split(separator: "\n").filter { $0.hasPrefix("# TYPE ") }
+            .map { $0.split(separator: " ")[2] }
+        #expect(Set(told).count == told.count)
+        for line in lines where !line.hasPrefix("#") {
+            let sample = line.prefix { $0 != "{" && $0 != " " }
+            #expect(told.contains { sample.hasPrefix($0) }, "\(line)")
+        }
+    }
 }

@@ -121,4 +121,40 @@ struct AnnouncementTests {
             #expect(head.contains("GET /c HTTP/1.1\r\n"))
         }
     }
+
+    @Test("Version 2 tells servers what TLS has told: version, cipher, name and certificate")
+    func secureDetails() throws {
+        let authority = try Authority()
+        let server = try authority.certificate(["a.test"])
+        let client = try authority.certificate(["ann"])
+        let received = try ScriptedServer { peer, _ in
+            _ = try peer.read(through: "\r\n\r\n")
+            try peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        }
+        let proxy = try ProxyProcess(
+            ProxyPlan(
+                servers: [received.port], service: "send_proxy_protocol: v2",
+                listener: "tls: { certificates: [\(server.entry)], client_auth: optional, "
+                    + "client_ca: \(authority.file) }"))
+        func curl(_ arguments: [String]) throws -> String {
+            try run(
+                "/usr/bin/curl",
+                [
+                    "-sS", "--max-time", "20", "--cacert", authority.file, "--connect-to",
+                    "::127.0.0.1:\(proxy.port)",
+                ] + arguments + ["https://a.test:\(proxy.port)/x"]
+            ).output
+        }
+        #expect(try curl(["--http1.1", "--tls-max", "1.2"]) == "ok")
+        #expect(try curl(["--cert", client.certificate, "--key", client.key]) == "ok")
+        let heads = received.received
+        try #require(heads.count == 2)
+        // Length, and what stands behind the length of the addresses.
+        #expect(heads[0].contains("\u{1}\0\u{8}http/1.1"))
+        #expect(heads[0].contains("\u{2}\0\u{6}a.test"))
+        #expect(heads[0].contains("\u{1}\0\0\0\u{1}\u{21}\0\u{7}TLSv1.2"))
+        #expect(heads[1].contains("\u{1}\0\u{2}h2"))
+        #expect(heads[1].contains("\u{7}\0\0\0\0\u{21}\0\u{7}TLSv1.3\u{22}\0\u{3}ann"))
+        #expect(heads[1].contains("TLS_AES_256_GCM_SHA384"))
+    }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -31,6 +32,27 @@ struct DemoTests {
         #expect(demo.output.contains("$ staithe add"))
         #expect(demo.output.contains("serves: first answer 200"))
         #expect(demo.output.hasSuffix("the demo is over\n"))
+    }
+
+    @Test("HTTPS and HTTP/2, with a certificate made on the spot, are one command")
+    func secure() throws {
+        let (demo, port) = try start("--https", "--seconds", "6")
+        #expect(eventually { demo.output.contains("cert.pem") }, "\(demo.log)")
+        let words = demo.output.split(whereSeparator: \.isWhitespace).map(String.init)
+        let certificate = try #require(words.first { $0.hasSuffix("cert.pem") })
+        let answer = try run(
+            "/usr/bin/curl",
+            [
+                "-sS", "-w", " %{http_version}", "--max-time", "20", "--cacert", certificate,
+                "https://localhost:\(port)/",
+            ])
+        #expect(answer.output.hasPrefix("Hello from server "), "\(answer)")
+        #expect(answer.output.hasSuffix(" 2"), "\(answer)")
+        #expect(demo.waitForEnd(seconds: 30) == .exited(0), "\(demo.log)")
+        #expect(demo.output.contains("serves: first answer 200"))
+        #expect(demo.output.hasSuffix("the demo is over\n"))
+        // Nothing is left behind.
+        #expect(!FileManager.default.fileExists(atPath: certificate))
     }
 
     @Test("Ctrl-C ends everything")

@@ -18,12 +18,6 @@ struct SecureTests {
         return plan
     }
 
-    /// A program beside the tests.
-    private static func support(_ name: String, here: String = #filePath) -> String {
-        let tests = here.split(separator: "/").dropLast(2).joined(separator: "/")
-        return "/\(tests)/Support/\(name)"
-    }
-
     private func indent(_ text: String) -> String {
         text.split(separator: "\n").map { "  \($0)\n" }.joined()
     }
@@ -111,7 +105,7 @@ struct SecureTests {
         let load = try ChildProcess(
             "/usr/bin/python3",
             [
-                Self.support("tls_load.py"), "\(proxy.port)", authority.file, "2", stop,
+                Machine.support("tls_load.py"), "\(proxy.port)", authority.file, "2", stop,
             ])
         let rounds = Machine.isSoak ? 100 : 12
         for round in 1...rounds {
@@ -143,17 +137,21 @@ struct SecureTests {
         let server = try ScriptedServer(isRecording: false) { request in
             ok("\(request["X-Client-Cert-Subject"] ?? "-")")
         }
-        let proxy = try ProxyProcess(
-            plan(
-                [authority.certificate(["a.test"])],
-                tls: "client_auth: require\nclient_ca: \(authority.file)",
-                servers: [server.address]))
+        var required = plan(
+            [try authority.certificate(["a.test"])],
+            tls: "client_auth: require\nclient_ca: \(authority.file)",
+            servers: [server.address])
+        required.rest = "access_log: { mode: all }"
+        let proxy = try ProxyProcess(required)
         let mine = try authority.certificate(["somebody"])
         #expect(try curl(proxy).ending != .exited(0))
         let known = try curl(
             proxy, "/", "--cert", mine.certificate, "--key", mine.key,
             "-H", "X-Client-Cert-Subject: CN=root")
         #expect(known.text == "CN=somebody")
+        #expect(
+            eventually { proxy.process.output.contains(#""client_cert":"CN=somebody""#) },
+            "\(proxy.process.output)")
     }
 
     @Test("With strict_sni a host must belong to the name that TLS was asked for")
@@ -178,7 +176,7 @@ struct SecureTests {
         _ = try ChildProcess(
             "/usr/bin/python3",
             [
-                Self.support("tls_server.py"), "\(port)", certificate.certificate,
+                Machine.support("tls_server.py"), "\(port)", certificate.certificate,
                 certificate.key,
             ])
         let others = try Authority("others")

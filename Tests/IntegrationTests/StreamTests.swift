@@ -44,7 +44,8 @@ struct StreamTests {
             let text = String(decoding: request.content, as: UTF8.self)
             let sum = request.trailers.first { $0.name.lowercased() == "x-sum" }?.value ?? "-"
             return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                + "3\r\n\(text.prefix(3))\r\n2\r\n\(text.dropFirst(3))\r\n0\r\nX-Back: \(sum)\r\n\r\n"
+                + "3\r\n\(text.prefix(3))\r\n2\r\n\(text.dropFirst(3))\r\n0\r\n"
+                + "X-Back: \(sum)\r\n\r\n"
         }
         let proxy = try proxy(server)
         let client = try FrameClient(port: proxy.port)
@@ -124,10 +125,9 @@ struct StreamTests {
 
     @Test("A server that does not read holds its client back, in bounded memory")
     func uploads() throws {
-        let isReading = Locked(false)
+        let mayRead = Gate()
         let server = try ScriptedServer(isRecording: false) { peer, _ in
-            if peer.isQuiet(for: 0) {}
-            #expect(eventually(timeout: 30) { isReading.withLock { $0 } })
+            #expect(mayRead.wait(seconds: 120))
             let request = try peer.readRequest()
             try peer.send(ok("\(request.content.count)"))
         }
@@ -139,7 +139,8 @@ struct StreamTests {
         var sent = 0
         let piece = [UInt8](repeating: 7, count: 16_384)
         var streamWindow = 65_535
-        func listen(_ seconds: Double) {
+        /// Until there is silence; or, if that is all, until more may be sent.
+        func listen(_ seconds: Double, untilOpen: Bool = false) {
             while !client.peer.isQuiet(for: seconds), let frame = try? client.next() {
                 if frame.type == Frame.Kind.windowUpdate.rawValue {
                     let increment = Int(frame.number(at: 0))
@@ -147,13 +148,14 @@ struct StreamTests {
                 } else if frame.type == Frame.Kind.settings.rawValue, frame.flags == 0 {
                     streamWindow += 131_070 - 65_535
                 }
+                if untilOpen, min(window, streamWindow) > 0 { return }
             }
         }
         listen(0.3)
         while true {
             let count = min(window, streamWindow, piece.count)
             if count <= 0 {
-                listen(0.5)
+                listen(1, untilOpen: true)
                 if min(window, streamWindow) <= 0 { break }
                 continue
             }
@@ -164,7 +166,7 @@ struct StreamTests {
             #expect(sent < 64 << 20, "somebody keeps it all")
             if sent >= 64 << 20 { break }
         }
-        isReading.withLock { $0 = true }
+        mayRead.open()
         listen(0.3)
         try client.send(.data(1, []))
         _ = try client.next(.headers, of: 1)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs what is missing, and nothing else: install.sh build|test|bench...
+# Installs what is missing, and nothing else: install.sh build|test|image|bench...
 #
 # Fast when everything is there. Debian and Ubuntu only; elsewhere it says what to install. The
 # servers that the tests and the benchmark use are started by them: no system service is left on.
@@ -17,6 +17,7 @@ for purpose in "${@:-build}"; do
         library libyaml-dev /usr/include/yaml.h
         library libssl-dev /usr/include/openssl/ssl.h
         library libnghttp2-dev /usr/include/nghttp2/nghttp2.h
+        library libc-ares-dev /usr/include/ares.h
         tool pkg-config pkg-config
         ;;
     test)
@@ -26,8 +27,18 @@ for purpose in "${@:-build}"; do
         tool openssl openssl
         tool nghttp2-client h2load
         tool nghttp2-server nghttpd
+        tool docker.io dockerd
+        tool gcc gcc
+        tool etcd-server etcd
+        tool etcd-client etcdctl
+        tool kubernetes-client kubectl
         library python3-h2 /usr/lib/python3/dist-packages/h2/connection.py
         library python3-grpcio /usr/lib/python3/dist-packages/grpc/__init__.py
+        ;;
+    image)
+        tool docker.io dockerd
+        tool python3 python3
+        library ca-certificates /etc/ssl/certs/ca-certificates.crt
         ;;
     bench)
         tool nginx-light nginx
@@ -38,7 +49,7 @@ for purpose in "${@:-build}"; do
         tool python3 python3
         ;;
     *)
-        echo "install.sh: unknown purpose '$purpose' (build, test, bench)" >&2
+        echo "install.sh: unknown purpose '$purpose' (build, test, image, bench)" >&2
         exit 64
         ;;
     esac
@@ -85,8 +96,8 @@ if ! apt install -y --no-install-recommends $packages 2>/dev/null; then
 fi
 
 # Not at the next boot either.
-for service in nginx haproxy; do
-    case " $packages" in *" $service"*)
+for service in nginx haproxy etcd docker docker.socket containerd; do
+    case " $packages" in *" ${service%.socket}"*)
         if [ -d /run/systemd/system ]; then
             "${as_root[@]}" systemctl disable --now "$service" >/dev/null 2>&1 || true
         fi

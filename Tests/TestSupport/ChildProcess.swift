@@ -1,4 +1,5 @@
 import Glibc
+import Testing
 
 /// A program that was started here, whose output is kept, and that is stopped by its own pid.
 public final class ChildProcess: Prop {
@@ -127,6 +128,13 @@ public final class ChildProcess: Prop {
 
     public func stop() {
         if isRunning { killAtOnce() }
+    }
+
+    /// What a sanitizer has found in this process fails the test, however the process ended.
+    func tellOfSanitizers() {
+        let report = errors
+        guard report.contains("Sanitizer: ") else { return }
+        Issue.record("\(report.suffix(8000))")
     }
 
     // MARK: Its size

@@ -9,6 +9,8 @@ public final class LoadClient: Prop {
         public var failures: [String: Int] = [:]
         /// Microseconds from the planned moment to the last byte.
         public var latencies: [Int] = []
+        /// Microseconds from the first byte sent to the last byte received.
+        public var durations: [Int] = []
         /// Successes by what the answer said.
         public var answers: [String: Int] = [:]
         public var connectionCount = 0
@@ -134,7 +136,9 @@ public final class LoadClient: Prop {
                     left = script.requestsPerConnection
                     shared.result.withLock { $0.connectionCount += 1 }
                 }
+                let began = now()
                 let answer = try client.ask(script.text(number, isLast: left == 1))
+                let duration = Int((now() - began) * 1e6)
                 number += 1
                 left -= 1
                 let latency = Int((now() - due) * 1e6)
@@ -146,6 +150,7 @@ public final class LoadClient: Prop {
                         result.failures["\(answer.status)", default: 0] += 1
                     }
                     result.latencies.append(latency)
+                    result.durations.append(duration)
                 }
                 if answer.closes || left == 0 { connection = nil }
             } catch {

@@ -54,6 +54,12 @@ public enum Machine {
         return Int(limit.rlim_cur)
     }
 
+    /// A program of `Tests/Support`.
+    public static func support(_ name: String, here: String = #filePath) -> String {
+        let tests = here.split(separator: "/").dropLast(2).joined(separator: "/")
+        return "/\(tests)/Support/\(name)"
+    }
+
     public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
     /// Where an installed program is, also in the places that are not on a user's path.

@@ -1,11 +1,13 @@
 import Glibc
 
-/// A pipe with a path that nobody reads until it is told: a reader of logs that has stalled.
+/// A pipe with a path. Nobody reads until it is told: a reader of logs that has stalled. Or it is
+/// written to: a file that grows while somebody reads it.
 public final class NamedPipe: Prop {
     public let path: String
     private let descriptor: Int32
     private let content = Locked<[UInt8]>([])
     private let isStopped = Locked(false)
+    private let isOpen = Locked(true)
     private let running = RunningCount()
 
     public init(_ path: String) throws {
@@ -21,6 +23,21 @@ public final class NamedPipe: Prop {
 
     /// What has been read.
     public var text: String { content.withLock { String(decoding: $0, as: UTF8.self) } }
+
+    /// For whoever reads the path.
+    public func write(_ text: String) throws {
+        let bytes = Array(text.utf8)
+        let count = unsafe Glibc.write(descriptor, bytes, bytes.count)
+        guard count == bytes.count else { throw PeerError.failed("write", errno: errno) }
+    }
+
+    /// Whoever reads the path comes to the end.
+    public func close() {
+        isOpen.withLock { isOpen in
+            if isOpen { Glibc.close(descriptor) }
+            isOpen = false
+        }
+    }
 
     /// Reads from now on.
     public func startReading() {
@@ -44,5 +61,5 @@ public final class NamedPipe: Prop {
         running.waitUntilNone()
     }
 
-    deinit { close(descriptor) }
+    deinit { close() }
 }

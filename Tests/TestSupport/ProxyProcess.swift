@@ -9,6 +9,8 @@ import Glibc
 public struct ProxyPlan: Sendable {
     public var port: UInt16
     public var servers: [String]
+    /// False: the service `app` lists none, and finds them.
+    public var hasServers = true
     /// Lines of the service `app`, beside `servers`.
     public var service: String
     /// Lines of the listener `web`, beside `address`.
@@ -21,6 +23,8 @@ public struct ProxyPlan: Sendable {
     public var services: String
     public var health: String
     public var workers: Int?
+    /// Lines below `process`, beside `workers`.
+    public var process = ""
 
     public init(
         port: UInt16 = Machine.freePort(), servers: [UInt16] = [], service: String = "",
@@ -40,10 +44,15 @@ public struct ProxyPlan: Sendable {
     public func text(socket: String) -> String {
         var lines = ["listeners:", "  web:", "    address: 127.0.0.1:\(port)"]
         lines += indented(listener, by: 4) + indented(listeners, by: 2)
-        lines += ["services:", "  app:", "    servers: [\(servers.joined(separator: ", "))]"]
+        lines += ["services:", "  app:"]
+        if hasServers, !servers.isEmpty || !service.contains("discover:") {
+            lines.append("    servers: [\(servers.joined(separator: ", "))]")
+        }
         if !health.isEmpty { lines.append("    health: \(health)") }
         lines += indented(service, by: 4) + indented(services, by: 2) + indented(rest, by: 0)
-        if let workers { lines += ["process:", "  workers: \(workers)"] }
+        if workers != nil || !process.isEmpty { lines.append("process:") }
+        if let workers { lines.append("  workers: \(workers)") }
+        lines += indented(process, by: 2)
         lines += ["admin:", "  socket: \(socket)"]
         return lines.joined(separator: "\n") + "\n"
     }
@@ -203,7 +212,7 @@ public final class ProxyProcess: Sendable {
         let isListening = eventually(timeout: 20) {
             !process.isRunning
                 || ((try? ScriptedClient(port: port)) != nil
-                    && (socket.isEmpty || Machine.exists(socket)))
+                    && (socket.isEmpty || (try? ScriptedClient(path: socket)) != nil))
         }
         guard isListening, process.isRunning else {
             let state = process.end.map { "\($0)" } ?? "does not listen on \(port)"

@@ -70,7 +70,10 @@ public final class Props: Sendable {
     }
 
     func stop() {
-        for prop in kept.withLock({ $0 }).reversed() { prop.stop() }
+        for prop in kept.withLock({ $0 }).reversed() {
+            prop.stop()
+            (prop as? ChildProcess)?.tellOfSanitizers()
+        }
         kept.withLock { $0 = [] }
     }
 }

@@ -6,6 +6,12 @@ public enum FuzzedParser: String, CaseIterable, Sendable {
     case response
     /// Chunked bodies.
     case chunked
+    /// What clients say in HTTP/2.
+    case http2Request = "http2-request"
+    /// What servers say in HTTP/2.
+    case http2Response = "http2-response"
+    /// What balancers say first.
+    case proxyHeader = "proxy-header"
 
     /// Judges one input; see ``FuzzInput`` for its form.
     public func check(_ bytes: [UInt8]) throws(BrokenProperty) {
@@ -13,6 +19,9 @@ public enum FuzzedParser: String, CaseIterable, Sendable {
         switch self {
         case .head, .response: try HeadCheck.run(input, isRequest: self == .head)
         case .chunked: try ChunkedCheck.run(input)
+        case .http2Request, .http2Response:
+            try SessionCheck.run(input, isRequest: self == .http2Request)
+        case .proxyHeader: try ProxyHeaderCheck.run(input)
         }
     }
 }

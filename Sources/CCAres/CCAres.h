@@ -1,0 +1,3 @@
+// c-ares 1.18 or later.
+#include <ares.h>
+#include <arpa/nameser.h>

@@ -1,0 +1,181 @@
+import Discovery
+import Linux
+import Memory
+import TLS
+import Timing
+
+/// One request of the control plane to a program beside it, and its response: over TCP, with or
+/// without TLS. The response may be a stream that never ends.
+final class OutgoingCall {
+    enum Event {
+        case head(status: Int)
+        case content([UInt8])
+        /// The response is whole.
+        case ended
+        /// Why there is no response, or not all of it; a sentence without a subject.
+        case failed(String)
+    }
+
+    struct Target {
+        var address: SocketAddress
+        /// `nil`: without TLS.
+        var tls: ClientTLS?
+        /// For whom the certificate must be.
+        var name: String
+    }
+
+    private enum Stage { case connecting, shaking, sending, reading, over }
+
+    private let loop: ControlLoop
+    private let target: Target
+    private let handler: (Event) -> Void
+    private let secure: SecureExchange?
+    private var socket: OpenSocket?
+    private var watch: ControlLoop.Watch?
+    private var timer: ControlLoop.Timer?
+    private var stage = Stage.connecting
+    private var output: Buffer
+    private var input = Buffer(capacity: 32 << 10)
+    private var response: EngineResponse
+    private let isStream: Bool
+
+    /// - Parameters:
+    ///   - contentBound: bytes of content at most; `nil` for a stream, which may also last.
+    ///   - handler: called on the loop, never from within ``start(patience:)``; last with `ended`
+    ///     or `failed`, unless the call is cancelled before.
+    init(
+        _ request: [UInt8], to target: Target, loop: ControlLoop, contentBound: Int?,
+        handler: @escaping (Event) -> Void
+    ) {
+        self.loop = loop
+        self.target = target
+        self.handler = handler
+        isStream = contentBound == nil
+        secure = target.tls.map { SecureExchange($0, name: target.name) }
+        output = Buffer(holding: request)
+        response = EngineResponse(contentBound: contentBound)
+    }
+
+    /// - Parameter patience: for the whole call; of a stream, until its head has come.
+    func start(patience: Interval) {
+        timer = loop.after(patience) { [self] in fail("no answer within \(patience.words)") }
+        switch loop.withKernel({ $0.connect(to: target.address) }) {
+        case .failed(let error):
+            // Not from within the call of whoever started us.
+            loop.after(.zero) { [self] in fail("it cannot be reached: \(error)") }
+        case .started(let descriptor):
+            let socket = OpenSocket(descriptor)
+            self.socket = socket
+            do throws(Errno) {
+                watch = try loop.watch(socket.descriptor, .edges) { [self] in ready($0) }
+            } catch {
+                loop.after(.zero) { [self] in fail("it cannot be watched: \(error)") }
+            }
+        }
+    }
+
+    /// Our own address, as the other end sees it; while the call is under way.
+    var localAddress: SocketAddress? {
+        guard let socket else { return nil }
+        return loop.withKernel { $0.localAddress(socket.descriptor) }
+    }
+
+    /// Ends without another event.
+    func cancel() {
+        stage = .over
+        if let timer { loop.cancel(timer) }
+        if let socket, let watch { loop.unwatch(socket.descriptor, watch) }
+        timer = nil
+        watch = nil
+        socket = nil
+    }
+
+    private func fail(_ sentence: String) {
+        guard stage != .over else { return }
+        cancel()
+        handler(.failed(sentence))
+    }
+
+    private func ready(_ readiness: Readiness) {
+        guard let socket else { return }
+        if stage == .connecting {
+            guard !readiness.isDisjoint(with: [.writable, .broken]) else { return }
+            if let error = loop.withKernel({ $0.takeError(socket.descriptor) }) {
+                return fail("it cannot be reached: \(error)")
+            }
+            stage = .shaking
+        }
+        if stage == .shaking {
+            if let secure {
+                switch secure.handshake(socket, loop) {
+                case .done: break
+                case .needsMore: return
+                case .failed(let failure):
+                    return fail("TLS: \(failure.sentence)")
+                }
+            }
+            stage = .sending
+        }
+        if stage == .sending { send(socket) }
+        if stage == .reading { read(socket) }
+    }
+
+    private func send(_ socket: OpenSocket) {
+        while !output.isEmpty {
+            switch secure?.send(socket, loop, from: &output)
+                ?? loop.send(socket.descriptor, from: &output)
+            {
+            case .bytes: break
+            case .wouldBlock: return
+            case .endOfStream, .failed: return fail("it hung up before it had the request")
+            }
+        }
+        stage = .reading
+    }
+
+    private func read(_ socket: OpenSocket) {
+        while stage == .reading {
+            input.reset()
+            switch secure?.receive(socket, loop, into: &input)
+                ?? loop.receive(socket.descriptor, into: &input)
+            {
+            case .bytes:
+                var bytes: [UInt8] = []
+                bytes.reserveCapacity(input.count)
+                for position in input.start..<input.end { bytes.append(input[position]) }
+                take { (response) throws(EngineResponse.Mistake) in try response.receive(bytes) }
+            case .wouldBlock: return
+            case .endOfStream:
+                take { (response) throws(EngineResponse.Mistake) in
+                    try response.connectionEnded()
+                }
+                return fail("it hung up")
+            case .failed(let error): return fail("the connection broke: \(error)")
+            }
+        }
+    }
+
+    private func take(
+        _ read: (inout EngineResponse) throws(EngineResponse.Mistake) -> [EngineResponse.Piece]
+    ) {
+        do throws(EngineResponse.Mistake) {
+            for piece in try read(&response) where stage != .over {
+                switch piece {
+                case .head(let head):
+                    if isStream, let timer { loop.cancel(timer) }
+                    handler(.head(status: head.status))
+                case .content(let bytes): handler(.content(bytes))
+                case .end:
+                    cancel()
+                    handler(.ended)
+                }
+            }
+        } catch {
+            switch error {
+            case .malformed: fail("what answers is not HTTP")
+            case .cut: fail("it hung up in the middle of its answer")
+            case .tooLarge: fail("its answer is too large")
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+public import Timing
+
+/// How a server keeps its place in etcd: under a lease, which it renews, and gives back at its
+/// end after it has said that it is about to end. No sockets and no clock.
+///
+/// ```
+///   begin ──▶ authenticating ──▶ granting ──▶ putting ──▶ standing ──▶ withdrawing ──▶ revoking ──▶ over
+///                  ▲                ▲             │          │   leave()     │ drained
+///                  │                └─────────────┴──────────┘               ▼
+///                  │        the lease has ended, or may have               waiting
+///                  └── paused, after every failure: the next member
+/// ```
+///
+/// - A lease that could not be renewed for its whole life is taken for ended: another one is
+///   granted, and the key written again under it.
+/// - What fails goes on with the next member, at once while there is one that has not been tried.
+/// - Leaving is bounded: when etcd cannot be told, the lease ends by itself.
+public struct AnnouncementMachine {
+    public enum Action: Equatable, Sendable {
+        case authenticate
+        case grant(seconds: Int)
+        case put(lease: Int64, isDraining: Bool)
+        case renew(lease: Int64)
+        case revoke(lease: Int64)
+        case hangUp
+        case useNextEndpoint
+        /// For the log.
+        case say(String, isBad: Bool)
+        /// The key says that the server is about to end, or nobody could be told.
+        case drained
+        /// Nothing is left to do.
+        case over
+    }
+
+    private enum Phase: Equatable {
+        case paused(until: LoopInstant)
+        case authenticating, granting, putting, standing, renewing
+        case withdrawing, waiting, revoking, over
+    }
+
+    private static let longestPause = Interval.seconds(5)
+    /// How long etcd is waited for when the end is near.
+    public static let farewellPatience = Interval.seconds(5)
+
+    private let leaseSeconds: Int
+    private let endpointCount: Int
+    private let needsLogin: Bool
+    private var phase = Phase.paused(until: .zero)
+    private var hasToken = false
+    private var lease: Int64?
+    private var leaseEnds = LoopInstant.zero
+    private var renewAt = LoopInstant.zero
+    private var failureCount = 0
+    private var hasStood = false
+    private var isLost = false
+    /// Once the server leaves: when nobody waits for etcd any more.
+    private var farewellBy: LoopInstant?
+    private var isDraining = false
+    private var mayRevoke = false
+
+    /// - Parameter leaseSeconds: how long the key stands when nobody renews it.
+    public init(leaseSeconds: Int, endpointCount: Int, needsLogin: Bool) {
+        self.leaseSeconds = leaseSeconds
+        self.endpointCount = endpointCount
+        self.needsLogin = needsLogin
+    }
+
+    public var wakeAt: LoopInstant? {
+        var times: [LoopInstant] = []
+        if let farewellBy, phase != .over, phase != .waiting { times.append(farewellBy) }
+        switch phase {
+        case .paused(let until): times.append(until)
+        case .standing: times.append(renewAt)
+        case .waiting: times.append(renewAt)
+        default: break
+        }
+        return times.min()
+    }
+
+    // MARK: - What happens
+
+    public mutating func begin() -> [Action] {
+        if needsLogin, !hasToken {
+            phase = .authenticating
+            return [.authenticate]
+        }
+        guard let lease else {
+            if isDraining { return endFarewell() }
+            phase = .granting
+            return [.grant(seconds: leaseSeconds)]
+        }
+        if mayRevoke {
+            phase = .revoking
+            return [.revoke(lease: lease)]
+        }
+        phase = isDraining ? .withdrawing : .putting
+        return [.put(lease: lease, isDraining: isDraining)]
+    }
+
+    public mutating func woke(now: LoopInstant) -> [Action] {
+        if let farewellBy, now >= farewellBy, phase != .waiting, phase != .over {
+            return endFarewell()
+        }
+        switch phase {
+        case .paused(let until) where now >= until:
+            forgetEndedLease(now: now)
+            return begin()
+        case .standing where now >= renewAt, .waiting where now >= renewAt:
+            guard let lease else { return [] }
+            if phase == .standing { phase = .renewing }
+            renewAt = now + third
+            return [.renew(lease: lease)]
+        default: return []
+        }
+    }
+
+    private var third: Interval {
+        Interval(nanoseconds: UInt64(leaseSeconds) * 1_000_000_000 / 3)
+    }
+
+    private mutating func forgetEndedLease(now: LoopInstant) {
+        if lease != nil, now >= leaseEnds { lease = nil }
+    }
+
+    public mutating func authenticated() -> [Action] {
+        guard phase == .authenticating else { return [] }
+        hasToken = true
+        return begin()
+    }
+
+    public mutating func granted(_ grant: EtcdAnswer.Grant, now: LoopInstant) -> [Action] {
+        guard phase == .granting else { return [] }
+        lease = grant.lease
+        prolong(now: now)
+        return begin()
+    }
+
+    public mutating func put(now: LoopInstant) -> [Action] {
+        switch phase {
+        case .putting:
+            phase = .standing
+            failureCount = 0
+            let sentence = hasStood ? "registered again" : "registered"
+            hasStood = true
+            isLost = false
+            return [.say(sentence, isBad: false)]
+        case .withdrawing:
+            phase = .waiting
+            return [.drained]
+        default: return []
+        }
+    }
+
+    public mutating func renewed(_ grant: EtcdAnswer.Grant, now: LoopInstant) -> [Action] {
+        guard phase == .renewing || phase == .waiting else { return [] }
+        guard grant.seconds > 0 else {
+            guard phase == .renewing else { return [] }
+            // It ended while etcd or we were away.
+            lease = nil
+            return begin()
+        }
+        prolong(now: now)
+        failureCount = 0
+        isLost = false
+        if phase == .renewing { phase = .standing }
+        return []
+    }
+
+    private mutating func prolong(now: LoopInstant) {
+        leaseEnds = now + Interval(nanoseconds: UInt64(leaseSeconds) * 1_000_000_000)
+        renewAt = now + third
+    }
+
+    public mutating func revoked() -> [Action] {
+        guard phase == .revoking else { return [] }
+        phase = .over
+        return [.over]
+    }
+
+    // MARK: - Leaving
+
+    /// The server is about to end.
+    public mutating func leave(now: LoopInstant) -> [Action] {
+        guard !isDraining else { return [] }
+        isDraining = true
+        farewellBy = now + Self.farewellPatience
+        forgetEndedLease(now: now)
+        guard lease != nil else { return [.hangUp] + endFarewell() }
+        return [.hangUp] + begin()
+    }
+
+    /// The server has ended: the lease is given back, and the key goes with it.
+    public mutating func finish(now: LoopInstant) -> [Action] {
+        guard phase != .over else { return [] }
+        isDraining = true
+        mayRevoke = true
+        farewellBy = now + Self.farewellPatience
+        guard lease != nil else {
+            phase = .over
+            return [.hangUp, .over]
+        }
+        return [.hangUp] + begin()
+    }
+
+    private mutating func endFarewell() -> [Action] {
+        if mayRevoke {
+            phase = .over
+            return [.say("etcd could not be told; the lease ends by itself", isBad: true), .over]
+        }
+        phase = .waiting
+        renewAt = LoopInstant(nanoseconds: .max)
+        return [.drained]
+    }
+
+    // MARK: - Failures
+
+    /// - Parameter chance: 0..<1.
+    public mutating func failed(
+        _ failure: EtcdMachine.Failure, now: LoopInstant, chance: Double
+    ) -> [Action] {
+        switch phase {
+        case .paused, .over: return []
+        case .waiting:
+            // Only the renewal can have failed; the next one is not far.
+            return [.useNextEndpoint]
+        default: break
+        }
+        if case .refused(let refusal) = failure {
+            if refusal.needsLogin, needsLogin, hasToken {
+                hasToken = false
+                return [.hangUp] + begin()
+            }
+            // NotFound: etcd does not know the lease any more.
+            if refusal.code == 5 {
+                lease = nil
+                if phase == .revoking {
+                    phase = .over
+                    return [.over]
+                }
+                return [.hangUp] + begin()
+            }
+        }
+        failureCount += 1
+        var actions: [Action] = [.hangUp, .useNextEndpoint]
+        guard failureCount >= endpointCount else {
+            forgetEndedLease(now: now)
+            return actions + begin()
+        }
+        if !isLost {
+            isLost = true
+            actions.append(.say("etcd cannot be told: \(failure.sentence)", isBad: true))
+        }
+        let rounds = failureCount / endpointCount
+        let base = min(
+            Self.longestPause.nanoseconds, 100_000_000 << UInt64(min(rounds - 1, 10)))
+        phase = .paused(
+            until: now + Interval(nanoseconds: base / 2 + UInt64(Double(base) / 2 * chance)))
+        return actions
+    }
+}
