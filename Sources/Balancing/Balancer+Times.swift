@@ -27,7 +27,8 @@ extension Balancer {
             for index in 0..<count {
                 let weight = view.weight(index, in: tier)
                 guard weight > 0 else { continue }
-                consider(index, weight, &best, view, now: now, random: &random)
+                consider(
+                    index, weight, ties: weight, &best, view, now: now, random: &random)
             }
             return best.index
         }
@@ -37,14 +38,16 @@ extension Balancer {
                 let draw = lottery.draw(from: view, in: tier, besides: drawn, random: &random)
             else { break }
             drawn.insert(draw.index)
-            consider(draw.index, draw.weight, &best, view, now: now, random: &random)
+            // Drawn by weight: of the tied, the first stays.
+            consider(
+                draw.index, draw.weight, ties: 0, &best, view, now: now, random: &random)
         }
         return best.index
     }
 
     private mutating func consider<View: ServerView & ~Copyable & ~Escapable>(
-        _ index: Int, _ weight: Int, _ best: inout Lightest, _ view: borrowing View,
-        now: LoopInstant, random: inout some RandomNumberGenerator
+        _ index: Int, _ weight: Int, ties: Int, _ best: inout Lightest,
+        _ view: borrowing View, now: LoopInstant, random: inout some RandomNumberGenerator
     ) {
         let time = view.answerTime(index)
         let average = time.isMeasured ? time.nanoseconds : prior
@@ -53,7 +56,7 @@ extension Balancer {
         let inFlight = view.inFlight(index)
         best.consider(
             index, cost: Self.grouped(known) * Float(inFlight &+ 1),
-            per: inFlight == 0 ? heaviest : weight, weight: weight, random: &random)
+            per: inFlight == 0 ? heaviest : weight, ties: ties, random: &random)
     }
 
     /// A time rounded up to one of four in an octave: what differs by less is chance, and ties
@@ -119,7 +122,7 @@ extension Balancer {
                     continue
                 }
                 let load = load(of: index, view, now: now)
-                sort(index, load, weight, &cold, &hot, view, random: &random)
+                sort(index, load, weight, ties: weight, &cold, &hot, view, random: &random)
             }
         } else {
             var drawn = Drawn()
@@ -131,7 +134,7 @@ extension Balancer {
                 drawn.insert(draw.index)
                 let load = load(of: draw.index, view, now: now)
                 if position == 0 { hotness.observe(load * 256 / Float(draw.weight)) }
-                sort(draw.index, load, draw.weight, &cold, &hot, view, random: &random)
+                sort(draw.index, load, draw.weight, ties: 0, &cold, &hot, view, random: &random)
             }
         }
         if let index = cold.index ?? hot.index { return index }
@@ -146,16 +149,16 @@ extension Balancer {
     }
 
     private mutating func sort<View: ServerView & ~Copyable & ~Escapable>(
-        _ index: Int, _ load: Float, _ weight: Int, _ cold: inout Lightest,
+        _ index: Int, _ load: Float, _ weight: Int, ties: Int, _ cold: inout Lightest,
         _ hot: inout Lightest, _ view: borrowing View,
         random: inout some RandomNumberGenerator
     ) {
         if load * 256 <= hotness.threshold * Float(weight) {
             let time = view.answerTime(index)
             let average = Self.grouped(time.isMeasured ? time.nanoseconds : prior)
-            cold.consider(index, cost: average, per: 1, weight: weight, random: &random)
+            cold.consider(index, cost: average, per: 1, ties: ties, random: &random)
         } else if cold.index == nil {
-            hot.consider(index, cost: load, per: weight, weight: weight, random: &random)
+            hot.consider(index, cost: load, per: weight, ties: ties, random: &random)
         }
     }
 
@@ -181,7 +184,8 @@ extension Balancer {
     }
 }
 
-/// The least cost per weight met so far; among ties each with the probability of its weight.
+/// The least cost per weight met so far; among ties each with the probability of its `ties`, or
+/// the first when those are 0.
 private struct Lightest: BitwiseCopyable {
     /// −1 for none yet: its cost is infinite, for no weight.
     private var found = -1
@@ -193,7 +197,7 @@ private struct Lightest: BitwiseCopyable {
 
     mutating func consider(
         _ candidate: Int, cost candidateCost: Float, per costWeight: Int,
-        weight candidateWeight: Int, random: inout some RandomNumberGenerator
+        ties candidateWeight: Int, random: inout some RandomNumberGenerator
     ) {
         let newWeight = Float(costWeight)
         let new = candidateCost * weight
