@@ -15,6 +15,7 @@ IMAGE_ROOT = .build/image/root
 IMAGE = .build/image/staithe.tar
 
 .PHONY: build demo demo-https test test-asan test-tsan fuzz soak bench
+.PHONY: strategies theory scenarios
 .PHONY: static image image-root image-tar
 .PHONY: format lint clean help
 
@@ -51,7 +52,7 @@ fuzz: ## libFuzzer on heads, chunked content, both sides of HTTP/2 and the PROXY
 	@$(INSTALL) build
 	@Tests/FuzzTests/fuzz.sh
 
-SOAKED = UnderLoad|UnderAbuse|GRPCTests/changes|SecureTests/rotation
+SOAKED = UnderLoad|UnderAbuse|GRPCTests/changes|SecureTests/rotation|ContainerPlays
 
 soak: ## ten times the load, 10,000 slow clients, abuse of HTTP/2, 100 rotations, gRPC for longer
 	@$(INSTALL) build test
@@ -80,6 +81,19 @@ image-tar: image-root ## the image as an archive, for docker load: .build/image/
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
 	    Packaging/image.py Dockerfile $(IMAGE_ROOT) $(IMAGE) staithe:latest
 	@Packaging/size.sh $(IMAGE) $(STATIC_BYTES)
+
+# Deterministic: the same version gives the same bytes, so that a change of the numbers shows.
+strategies: build ## the report of strategies in the standard scenarios: Benchmarks/Results/strategies.*
+	.build/release/staithe bench strategies --scenario all \
+	    $(if $(wildcard Benchmarks/Results/pick.csv),--pick-costs Benchmarks/Results/pick.csv) \
+	    --html Benchmarks/Results/strategies.html --json Benchmarks/Results/strategies.json \
+	    --markdown Benchmarks/Results/strategies.md --csv Benchmarks/Results/strategies.csv
+
+theory: build ## the simulator against every closed form; BENCH="--divisor 10" for a quick look
+	.build/release/staithe bench theory $(BENCH)
+
+scenarios: ## writes config/scenarios into the program
+	@Tests/Support/embed-scenarios.sh
 
 format: ## lay out every Swift file
 	$(SWIFT) format --in-place --parallel --recursive $(FORMATTED)

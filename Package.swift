@@ -51,6 +51,7 @@ let package = Package(
         // Floor 1: ground.
         room("Timing", uses: []),
         room("Memory", uses: [], settings: memoryRoom),
+        room("Numerics", uses: []),
 
         // Floor 2: facts and decisions.
         room("Linux", uses: ["CLinux", "Timing", "Memory"]),
@@ -59,6 +60,8 @@ let package = Package(
         room("Balancing", uses: ["Memory", "Timing"]),
         room("Health", uses: ["Timing"]),
         room("Telemetry", uses: ["Timing", "Memory"]),
+        room("Statistics", uses: ["Numerics"]),
+        room("Theory", uses: ["Numerics"]),
 
         // Floor 3: crafts.
         room("HTTP1", uses: ["HTTP", "Memory"]),
@@ -68,20 +71,29 @@ let package = Package(
         room("Reactor", uses: ["Linux", "Memory", "Timing"]),
         room("Resolving", uses: ["CCAres", "CLinux", "Linux", "Timing"]),
         room("Configuration", uses: ["YAML", "HTTP", "Balancing", "Timing"]),
+        room(
+            "Simulation",
+            uses: ["Balancing", "Health", "Statistics", "Memory", "Numerics", "Timing"]),
 
         // Floor 4: plans.
         room("Routing", uses: ["Configuration", "HTTP", "Memory"]),
         room(
+            "Scenarios",
+            uses: ["Simulation", "Configuration", "YAML", "Health", "Timing"]),
+        room(
             "Discovery",
             uses: ["Configuration", "Resolving", "HTTP1", "HTTP", "Linux", "Memory", "Timing"]),
 
-        // Floor 5: the fast side.
+        // Floor 5: the fast side, and what is measured.
         room(
             "DataPlane",
             uses: [
                 "Routing", "Configuration", "HTTP1", "HTTP2", "TLS", "Preamble", "Reactor",
                 "HTTP", "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
             ]),
+        room(
+            "Reporting",
+            uses: ["Scenarios", "Simulation", "Balancing", "Statistics", "Theory"]),
 
         // Floor 6: the calm side.
         room(
@@ -97,7 +109,8 @@ let package = Package(
         .executableTarget(
             name: "staithe",
             dependencies: [
-                "ControlPlane", "Configuration", "Balancing", "TLS", "Linux", "Memory", "Timing",
+                "ControlPlane", "Reporting", "Scenarios", "Simulation", "Configuration",
+                "Balancing", "TLS", "Linux", "Memory", "Timing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),
@@ -126,10 +139,21 @@ let package = Package(
         tests("LinuxTests", of: ["Linux", "Timing"]),
         tests("ReactorTests", of: ["Reactor", "Linux", "Timing"]),
         tests("ResolvingTests", of: ["Resolving", "Linux", "Timing", "TestSupport"]),
-        tests(
-            "DiscoveryTests",
-            of: ["Discovery", "Configuration", "Resolving", "Linux", "Timing"]),
+        .testTarget(
+            name: "DiscoveryTests",
+            dependencies: [
+                "Discovery", "Balancing", "Configuration", "Resolving", "Linux", "Timing",
+            ],
+            exclude: ["Samples"], swiftSettings: house),
         tests("ControlPlaneTests", of: ["ControlPlane", "Configuration", "Telemetry", "Timing"]),
+        tests("StatisticsTests", of: ["Statistics", "Numerics"]),
+        tests("TheoryTests", of: ["Theory"]),
+        tests(
+            "SimulationTests",
+            of: ["Simulation", "Balancing", "Health", "Statistics", "Theory", "Timing"]),
+        tests(
+            "ScenariosTests", of: ["Scenarios", "Simulation", "Configuration", "Health", "Timing"]),
+        tests("ReportingTests", of: ["Reporting", "Scenarios", "Simulation", "Statistics"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),
         tests("IntegrationTests", of: ["TestSupport"]),

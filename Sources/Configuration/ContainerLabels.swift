@@ -29,11 +29,24 @@ public struct ContainerLabels: Equatable, Sendable {
     public var hosts: [RouteConfiguration.Host] = []
     /// For routes; empty for any.
     public var paths: [RouteConfiguration.Path] = []
+    /// Hosts with their paths, for where not each host has each path.
+    public var patterns: [Pattern] = []
     public var stripsPrefix = false
     /// Labels that configure the service as a whole, without the prefix, sorted.
     public var serviceSettings: [String] = []
 
     public init() {}
+
+    /// `app.example.com/api/*`: what a route matches.
+    public struct Pattern: Equatable, Hashable, Sendable {
+        public var host: RouteConfiguration.Host
+        public var path: RouteConfiguration.Path
+
+        public init(host: RouteConfiguration.Host, path: RouteConfiguration.Path) {
+            self.host = host
+            self.path = path
+        }
+    }
 
     /// A label that is wrong, in the words of messages about files.
     public struct Mistake: Equatable, Sendable {
@@ -87,7 +100,7 @@ public struct ContainerLabels: Equatable, Sendable {
 private struct LabelTree {
     private static let place = YAMLPlace(line: 1, column: 1, endLine: 1, endColumn: 1)
     /// Their values are lists, which labels write with commas.
-    private static let lists: Set<String> = ["host", "path", "retries.when"]
+    private static let lists: Set<String> = ["host", "path", "route", "retries.when"]
 
     private final class Branch {
         var value: String?
@@ -176,6 +189,7 @@ extension ConfigurationReader {
         _ root: YAMLNode, into labels: inout ContainerLabels,
         _ service: inout ServiceConfiguration
     ) {
+        var tls = service.tls ?? ServiceConfiguration.TLS()
         eachField(of: root, as: .named(.labels), at: []) { field in
             if !Self.ownKeys.contains(field.key) {
                 labels.serviceSettings += Self.paths(of: field.value, at: field.path)
@@ -185,6 +199,8 @@ extension ConfigurationReader {
                 labels.hosts = items(of: field).compactMap { value($0, Value.routeHost) }
             case "path":
                 labels.paths = items(of: field).compactMap { value($0, Value.labelPath) }
+            case "route":
+                labels.patterns = items(of: field).compactMap { value($0, Value.labelPattern) }
             case "strip_prefix": read(field, into: &labels.stripsPrefix, Value.boolean)
             case "scheme":
                 labels.scheme = value(field) {
@@ -198,14 +214,15 @@ extension ConfigurationReader {
                 read(field, into: &service.balance.slowStart) { text in
                     Value.orOff(text) { Value.duration($0, allowsZero: true) }.map { $0 ?? .zero }
                 }
-            case "tls": readLabelTLS(field, into: &service.tls)
+            case "tls": readLabelTLS(field, into: &tls)
             default:
                 readOwnLabel(field, into: &labels)
                 readShared(field, into: &service)
             }
         }
         switch labels.scheme {
-        case .https: service.tls = service.tls ?? ServiceConfiguration.TLS()
+        // Only this label makes TLS of it: what is said about TLS besides may be a slip.
+        case .https: service.tls = tls
         case .h2c: service.spoken = .h2c
         case .http, nil: break
         }
@@ -248,16 +265,14 @@ extension ConfigurationReader {
         }
     }
 
-    private func readLabelTLS(_ field: Field, into tls: inout ServiceConfiguration.TLS?) {
-        var read = tls ?? ServiceConfiguration.TLS()
+    private func readLabelTLS(_ field: Field, into tls: inout ServiceConfiguration.TLS) {
         eachField(of: field.value, as: .named(.labelTLS), at: field.path) { field in
             switch field.key {
-            case "verify": self.read(field, into: &read.verifies, Value.boolean)
-            case "server_name": read.serverName = value(field, Value.fixedHost)
+            case "verify": self.read(field, into: &tls.verifies, Value.boolean)
+            case "server_name": tls.serverName = value(field, Value.fixedHost)
             default: break
             }
         }
-        tls = read
     }
 
     private static func paths(of node: YAMLNode, at path: [String]) -> [String] {
@@ -273,5 +288,19 @@ extension Value {
         var path = text
         while path.hasSuffix("/") { path.removeLast() }
         return routePath(path.hasSuffix("/*") ? path : path + "/*")
+    }
+
+    /// `app.example.com`, `*.example.com/api/*`, `*/healthz`: a host, and a path as in a file.
+    static func labelPattern(_ text: String) -> Parsed<ContainerLabels.Pattern> {
+        let slash = text.firstIndex(of: "/") ?? text.endIndex
+        let host = slash == text.startIndex ? "*" : String(text[..<slash])
+        return routeHost(host).flatMap { host in
+            guard slash < text.endIndex else {
+                return .success(ContainerLabels.Pattern(host: host, path: .any))
+            }
+            return routePath(String(text[slash...])).map {
+                ContainerLabels.Pattern(host: host, path: $0)
+            }
+        }
     }
 }

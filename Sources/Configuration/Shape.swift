@@ -239,7 +239,8 @@ struct Shape: Sendable {
         [
             yes("enable"), yes("service"), yes("port"), yes("scheme"), yes("network"),
             yes("address"), yes("weight"), yes("backup"), yes("version"), yes("docker_health"),
-            yes("stop_signal"), yes("host"), yes("path"), yes("strip_prefix"), yes("drain"),
+            yes("stop_signal"), yes("host"), yes("path"), yes("route"), yes("strip_prefix"),
+            yes("drain"),
             yes("slow_start"), yes("balance", .balance), yes("health", .health),
             yes("outliers", .outliers), yes("when_all_down"), yes("retries", .retries),
             yes("timeouts", .timeouts), yes("limits", .limits),

@@ -1,7 +1,7 @@
 /// Looks for the word that was meant.
-enum Spelling {
+public enum Spelling {
     /// The candidate nearest to `word`, at most a third of the word away.
-    static func nearest(to word: String, among candidates: [String]) -> String? {
+    public static func nearest(to word: String, among candidates: [String]) -> String? {
         let lowered = word.lowercased()
         let limit = max(1, word.unicodeScalars.count / 3)
         var best: (candidate: String, distance: Int)?
@@ -44,7 +44,7 @@ enum Spelling {
     }
 
     /// `a`, `a or b`, `a, b or c`.
-    static func list(_ words: [String], _ conjunction: String = "or") -> String {
+    public static func list(_ words: [String], _ conjunction: String = "or") -> String {
         guard words.count > 1, let last = words.last else { return words.first ?? "" }
         return words.dropLast().joined(separator: ", ") + " \(conjunction) \(last)"
     }

@@ -1,13 +1,13 @@
-internal import Timing
+public import Timing
 
 /// Values from raw text. What YAML would make of the text never matters.
-enum Value {
+public enum Value {
     // MARK: - Words and switches
 
     /// `false` counts as `off`: a tool that re-emits YAML 1.1 writes it so.
-    static func isOff(_ text: String) -> Bool { text == "off" || text == "false" }
+    public static func isOff(_ text: String) -> Bool { text == "off" || text == "false" }
 
-    static func boolean(_ text: String) -> Parsed<Bool> {
+    public static func boolean(_ text: String) -> Parsed<Bool> {
         switch text {
         case "true", "on": .success(true)
         case "false", "off": .success(false)
@@ -23,7 +23,7 @@ enum Value {
     }
 
     /// One of the words of an enumeration; those in `unsupported` are known and refused.
-    static func word<Word: RawRepresentable & CaseIterable>(
+    public static func word<Word: RawRepresentable & CaseIterable>(
         _ text: String, of type: Word.Type, unsupported: [String] = []
     ) -> Parsed<Word> where Word.RawValue == String {
         if let word = Word(rawValue: text) { return .success(word) }
@@ -32,7 +32,7 @@ enum Value {
             wordMistake(text, known: type.allCases.map(\.rawValue), unsupported: unsupported))
     }
 
-    static func wordMistake(
+    public static func wordMistake(
         _ text: String, known: [String], unsupported: [String] = []
     ) -> ValueMistake {
         if unsupported.contains(text) {
@@ -62,7 +62,7 @@ enum Value {
 
     // MARK: - Numbers
 
-    static func integer(_ text: String, in range: ClosedRange<Int>) -> Parsed<Int> {
+    public static func integer(_ text: String, in range: ClosedRange<Int>) -> Parsed<Int> {
         let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
         let isNumber = !digits.isEmpty && digits.utf8.allSatisfy { (0x30...0x39).contains($0) }
         let span = "from \(range.lowerBound) to \(range.upperBound)"
@@ -87,6 +87,28 @@ enum Value {
         return .success(number)
     }
 
+    /// A number with or without a fraction.
+    public static func number(_ text: String, in range: ClosedRange<Double>) -> Parsed<Double> {
+        let span = "from \(plain(range.lowerBound)) to \(plain(range.upperBound))"
+        guard let (mantissa, scale) = decimal(text[...]) else {
+            return .failure(
+                ValueMistake(
+                    .wrongType, "is not a number",
+                    help: "write a number \(span), such as '\(plain(range.lowerBound))' or '0.5'"))
+        }
+        let number = Double(mantissa) / Double(scale)
+        guard range.contains(number) else {
+            return .failure(
+                ValueMistake(.outOfRange, "is out of range", help: "write a number \(span)"))
+        }
+        return .success(number)
+    }
+
+    /// Without a fraction that is zero.
+    private static func plain(_ number: Double) -> String {
+        number == number.rounded() && abs(number) < 1e15 ? String(Int(number)) : String(number)
+    }
+
     static func port(_ text: String) -> Parsed<UInt16> {
         switch integer(text, in: 1...65535) {
         case .success(let number): .success(UInt16(number))
@@ -95,7 +117,7 @@ enum Value {
     }
 
     /// A share of the whole, 0...1.
-    static func percent(_ text: String) -> Parsed<Double> {
+    public static func percent(_ text: String) -> Parsed<Double> {
         guard text.hasSuffix("%") else {
             let isNumber = decimal(text[...]) != nil
             return .failure(
@@ -129,7 +151,7 @@ enum Value {
     private static let longestDuration: UInt64 = 3650 * 86_400_000_000_000
 
     /// - Parameter allowsZero: whether no time at all has a meaning at this key.
-    static func duration(_ text: String, allowsZero: Bool = false) -> Parsed<Interval> {
+    public static func duration(_ text: String, allowsZero: Bool = false) -> Parsed<Interval> {
         var total: UInt64 = 0
         var rest = text[...]
         var lastUnit = UInt64.max

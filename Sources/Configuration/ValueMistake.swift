@@ -1,14 +1,14 @@
 /// Why a text is not the value that stands at its key. The sentence is `'text' problem`.
-struct ValueMistake: Error {
-    var code: Diagnostic.Code
-    var problem: String
-    var help: String
+public struct ValueMistake: Error {
+    public var code: Diagnostic.Code
+    public var problem: String
+    public var help: String
 
-    init(_ code: Diagnostic.Code, _ problem: String, help: String) {
+    public init(_ code: Diagnostic.Code, _ problem: String, help: String) {
         self.code = code
         self.problem = problem
         self.help = help
     }
 }
 
-typealias Parsed<Value> = Result<Value, ValueMistake>
+public typealias Parsed<Value> = Result<Value, ValueMistake>

@@ -109,7 +109,7 @@ final class CatalogueKeeper: EngineListener {
             return
         }
         let reading = reader.read(facts, over: Self.template)
-        guard reader.isMeant(facts, reading.labels) else { return }
+        guard reader.isMeant(reading.labels) else { return }
         listings[id] = ServiceCatalogue.Listing(
             title: facts.title, service: ContainerReader.serviceName(facts, reading.labels),
             generation: container.generation, reading: reading)

@@ -17,24 +17,23 @@ extension ControlPlane {
             }
         }
         saidCatalogue = nil
+        if catalogue == nil { knownCatalogue = nil }
         catalogue?.start()
     }
 
     /// The configuration that runs: what was read, and what labels say besides.
     func effective(_ base: ProxyConfiguration) -> ProxyConfiguration {
-        guard let docker = base.catalogue, let keeper = catalogue,
-            keeper.configuration == docker
-        else { return base }
+        guard let docker = base.catalogue, let known = knownCatalogue else { return base }
         var result = base
         let taken = Set(base.services.map(\.name))
-        for service in keeper.catalogue.services where !taken.contains(service.name) {
+        for service in known.services where !taken.contains(service.name) {
             var service = service
             service.discover = ServiceConfiguration.Sources()
             service.discover?.list = [.docker(docker)]
             result.services.append(service)
         }
         let own = Set(base.routes.map(\.label))
-        let more = keeper.catalogue.routes.filter { route in
+        let more = known.routes.filter { route in
             guard case .service(let name) = route.action else { return false }
             return !taken.contains(name) && !own.contains(route.label)
         }
@@ -45,6 +44,8 @@ extension ControlPlane {
     private func catalogueChanged(_ keeper: CatalogueKeeper) {
         guard !isStopping else { return }
         sayWhatChanged(keeper)
+        // One that has just begun knows nothing yet: what another one knew stands.
+        if keeper.standing.lastSync != nil { knownCatalogue = keeper.catalogue }
         guard effective(base) != file else { return }
         enqueue { [unowned self] done in
             prepare(effective(base), live) { [unowned self] prepared in
@@ -72,13 +73,17 @@ extension ControlPlane {
         for warning in now.warnings where !known.contains(warning) {
             log.warning("\(warning.text)")
         }
-        guard before?.condition != now.condition else { return }
+        guard before?.condition != now.condition || before?.reason != now.reason else { return }
         switch now.condition {
         case .lost:
             let reason = now.reason ?? ""
             log.warning("docker is lost, everything stays as it is known: \(reason)")
-        case .connected where before?.condition == .lost: log.info("docker is back")
-        case .connected, .connecting, .resyncing: break
+        case .connected where before?.condition == .lost || before?.condition == .resyncing:
+            log.info("docker is back")
+        case .resyncing:
+            let reason = now.reason ?? ""
+            log.warning("docker is asked again: \(reason)")
+        case .connected, .connecting: break
         }
     }
 }

@@ -41,6 +41,7 @@ extension ControlPlane {
 
     private func certificateMayHaveChanged() {
         guard !isStopping else { return }
+        certificateNotices += 1
         enqueue { [unowned self] done in
             renewCertificates(isLastTry: false)
             done()
@@ -65,8 +66,10 @@ extension ControlPlane {
             warnOfExpiry()
         } catch {
             guard isLastTry else {
+                let notices = certificateNotices
                 loop.after(Self.patience) { [unowned self] in
-                    guard !isStopping else { return }
+                    // What was seen to change since has tries of its own.
+                    guard !isStopping, notices == certificateNotices else { return }
                     enqueue { [unowned self] done in
                         renewCertificates(isLastTry: true)
                         done()

@@ -68,7 +68,10 @@ extension ControlPlane {
         }
         file = change.file
         live = change.live
-        for service in services { forgetWishes(of: service) }
+        for service in services {
+            forgetWishes(of: service)
+            judgeSources(of: service)
+        }
         let hasNewCredentials = credentials !== change.credentials
         credentials = change.credentials
 

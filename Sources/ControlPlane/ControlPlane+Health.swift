@@ -61,9 +61,10 @@ extension ControlPlane {
         guard server.isFound, isNew, !server.hasBeenUp, server.failureCount < 16 else {
             return interval
         }
-        return min(
-            interval,
-            Interval(nanoseconds: Self.eagerness.nanoseconds << UInt64(server.failureCount / 4)))
+        // Hundreds that come at once are not asked fifty times a second each.
+        let crowd = UInt64(max(1, server.service.servers.count / 32))
+        let pause = Self.eagerness.nanoseconds << UInt64(server.failureCount / 4)
+        return min(interval, Interval(nanoseconds: pause * crowd))
     }
 
     private func check(_ server: ServerEntry) {
@@ -123,6 +124,8 @@ extension ControlPlane {
             case .becameDown(let reason):
                 server.since = Clock.wall()
                 server.isWarming = false
+                // One that is about to end may well have closed its doors.
+                guard !server.isDraining else { break }
                 say(
                     server, "down: check failed \(server.failureCount) times, last \(reason.word)",
                     isBad: true)

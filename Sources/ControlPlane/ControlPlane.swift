@@ -45,6 +45,8 @@ public final class ControlPlane {
     var credentials = Credentials()
     let ticketKeys: TicketKeys
     var certificateWatchers: [FileWatcher] = []
+    /// How often the files of certificates were seen to change.
+    var certificateNotices = 0
     /// The last thing said about certificates that cannot be used.
     var certificateComplaint: String?
     let nameService: NameService
@@ -64,6 +66,8 @@ public final class ControlPlane {
     let engines: DockerEngines
     var catalogue: CatalogueKeeper?
     var saidCatalogue: SourceStanding?
+    /// What labels said when somebody knew it last.
+    var knownCatalogue: ServiceCatalogue?
     /// Services whose sources have said something that has not been applied yet.
     var heardServices: Set<String> = []
     var isMembershipDue = false

@@ -51,7 +51,9 @@ final class DockerDriver: SourceDriver, EngineListener {
     func engine(_ engine: DockerEngine, changed id: String) {
         guard let container = engine.machine.containers[id], container.isDescribed else { return }
         let before = servers[id]
+        let saidBefore = warnings[id]
         let now = server(of: container, engine)
+        if warnings[id] != saidBefore { flushSoon() }
         guard before != now else { return }
         servers[id] = now
         switch (before, now) {
@@ -108,7 +110,7 @@ final class DockerDriver: SourceDriver, EngineListener {
         guard wants(facts.labels) else { return nil }
         let reading = reader.read(facts, over: template())
         if reader.choice.isCatalogued {
-            guard reader.isMeant(facts, reading.labels),
+            guard reader.isMeant(reading.labels),
                 ContainerReader.serviceName(facts, reading.labels) == service
             else { return nil }
         }
@@ -138,7 +140,11 @@ final class DockerDriver: SourceDriver, EngineListener {
         pending.append(change)
         let isUrgent: Bool = if case .put = change { false } else { true }
         if isUrgent { return flush() }
-        // Many containers that are described one after the other are one report.
+        flushSoon()
+    }
+
+    /// Many containers that are described one after the other are one report.
+    private func flushSoon() {
         guard !isFlushDue else { return }
         isFlushDue = true
         desk.loop.after(.milliseconds(hasSettled ? 2 : 100)) { [weak self] in self?.flush() }
@@ -146,10 +152,10 @@ final class DockerDriver: SourceDriver, EngineListener {
 
     private func flush() {
         isFlushDue = false
-        guard !pending.isEmpty, engine != nil else { return }
+        guard engine != nil else { return }
         let changes = pending
         pending = []
-        desk.report(.changes(changes))
+        if !changes.isEmpty { desk.report(.changes(changes)) }
         sayWarnings()
     }
 

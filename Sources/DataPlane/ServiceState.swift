@@ -19,36 +19,27 @@ struct Member: BitwiseCopyable {
 }
 
 /// The servers of a service, as a pick reads them: who may be picked at this moment, and how
-/// busy each one is.
+/// busy each one is. The rules are those of ``GuardedView``.
 ///
-/// The fields that change per pick are set by ``prepare(for:)`` just before it.
-struct Roster: ServerView, ~Copyable {
+/// The fields that change per pick are set by ``ServiceState/prepare(now:tried:triedCount:)``
+/// just before it.
+struct Roster: GuardedView, ~Copyable {
     let cells: ServerCells
     let members: FixedArray<Member>
     let text: FixedArray<UInt8>
     let hasTiers: Bool
     /// By member: for whom its certificate must be.
     let tlsNames: [String]
-    let slowStart: Interval
+    let slowStart: SlowStart
     /// For the service's own count.
     let serviceCells: ServiceCells
     let service: Int
-    /// `.max` when there is no limit.
     let requestsPerServer: Int
 
-    var now = LoopInstant.zero
+    var pick = PickCircumstances()
     var tried: [8 of AttemptNote] = .init(repeating: AttemptNote())
     var triedCount = 0
-    /// `when_all_down: try`: health does not count.
-    var ignoresHealth = false
-    /// Full servers count as eligible: asks whether waiting makes sense.
-    var ignoresLimit = false
-    /// Warming servers take more than their cap: for when there is nobody else.
-    var ignoresWarmCap = false
-    /// For that cap: a ``TierLoad`` for each tier, zero until it is asked for. Atomic only
-    /// because a pick borrows the roster; no other loop sees them.
-    let primaryLoad = Atomic<UInt64>(0)
-    let backupLoad = Atomic<UInt64>(0)
+    let tierLoads = TierLoads()
 
     init(
         cells: ServerCells, serviceCells: ServiceCells, service: Int, members: [Member],
@@ -61,83 +52,38 @@ struct Roster: ServerView, ~Copyable {
         self.tlsNames = tlsNames
         self.members = FixedArray(members)
         self.text = FixedArray(text)
-        slowStart = configuration.balance.slowStart
+        slowStart = SlowStart(window: configuration.balance.slowStart)
         requestsPerServer = configuration.limits.requestsPerServer ?? .max
     }
 
+    private func cell(_ index: Int) -> Int { Int(members[index].cell) }
+
     var count: Int { members.count }
 
-    func weight(_ index: Int) -> Int {
-        let cell = Int(members[index].cell)
-        guard let flags = flagsIfOpen(cell) else { return 0 }
-        guard flags.isWarming else { return flags.weight << 8 }
-        return warmWeight(index, flags.weight)
+    func flags(_ index: Int) -> ServerFlags {
+        ServerFlags(rawValue: cells[cell(index)].flags.load(ordering: .relaxed))
     }
 
-    /// The flags of a server to which the exchange may go; `nil` for one that is out, full or
-    /// tried already.
-    private func flagsIfOpen(_ cell: Int) -> ServerFlags? {
-        let flags = ServerFlags(rawValue: cells[cell].flags.load(ordering: .relaxed))
-        if !flags.isInRotation {
-            guard ignoresHealth, !flags.isDraining, !flags.isInMaintenance else { return nil }
-        }
-        if !ignoresHealth,
-            cells[cell].ejectedUntil.load(ordering: .relaxed) > now.nanoseconds
-        {
-            return nil
-        }
-        for attempt in 0..<triedCount where Int(tried[attempt].cell) == cell { return nil }
-        if requestsPerServer != .max, !ignoresLimit,
-            cells[cell].inFlight.load(ordering: .relaxed) >= requestsPerServer
-        {
-            return nil
-        }
-        return flags
+    func ejectedUntil(_ index: Int) -> LoopInstant {
+        LoopInstant(nanoseconds: cells[cell(index)].ejectedUntil.load(ordering: .relaxed))
     }
 
-    /// The weight of a server whose share still grows; off the common path.
-    private func warmWeight(_ index: Int, _ weight: Int) -> Int {
-        guard weight > 0 else { return 0 }
-        let cell = Int(members[index].cell)
-        let answered =
-            cells[cell].answers.load(ordering: .relaxed)
-            &- cells[cell].warmAnswers.load(ordering: .relaxed)
-        let since = LoopInstant(
-            nanoseconds: cells[cell].warmSince.load(ordering: .relaxed))
-        let slowStart = SlowStart(window: slowStart)
-        let share = slowStart.share(now: now, since: since, answered: answered)
-        if share < SlowStart.full, !ignoresWarmCap, !ignoresLimit {
-            let own = inFlight(index)
-            if own >= load(ofTier: tier(index)).warmCap(without: own) { return 0 }
-        }
-        return max(1, weight * share)
+    func isTried(_ index: Int) -> Bool {
+        let cell = members[index].cell
+        for attempt in 0..<triedCount where tried[attempt].cell == cell { return true }
+        return false
     }
 
-    /// What the open servers of a tier have in flight, over all loops. Added up when the first
-    /// warming server of a pick asks, so that a pick without one pays nothing.
-    private func load(ofTier tier: Int) -> TierLoad {
-        let isBackup = tier != 0
-        let known = TierLoad(
-            rawValue: isBackup
-                ? backupLoad.load(ordering: .relaxed) : primaryLoad.load(ordering: .relaxed))
-        guard known.serverCount == 0 else { return known }
-        var sum = TierLoad()
-        for index in 0..<members.count where self.tier(index) == tier {
-            guard let flags = flagsIfOpen(Int(members[index].cell)), flags.weight > 0 else {
-                continue
-            }
-            sum.add(inFlight: inFlight(index))
-        }
-        if isBackup {
-            backupLoad.store(sum.rawValue, ordering: .relaxed)
-        } else {
-            primaryLoad.store(sum.rawValue, ordering: .relaxed)
-        }
-        return sum
+    func warmth(_ index: Int) -> Warmth {
+        let cell = cell(index)
+        return Warmth(
+            since: LoopInstant(nanoseconds: cells[cell].warmSince.load(ordering: .relaxed)),
+            answered: cells[cell].answers.load(ordering: .relaxed)
+                &- cells[cell].warmAnswers.load(ordering: .relaxed))
     }
 
     func inFlight(_ index: Int) -> Int {
-        max(0, cells[Int(members[index].cell)].inFlight.load(ordering: .relaxed))
+        max(0, cells[cell(index)].inFlight.load(ordering: .relaxed))
     }
 
     var totalInFlight: Int {
@@ -165,27 +111,6 @@ struct Roster: ServerView, ~Copyable {
         if hint >= 0, hint < count, Int(members[hint].cell) == cell { return hint }
         for index in 0..<count where Int(members[index].cell) == cell { return index }
         return nil
-    }
-
-    /// Whether so few servers are believed to be healthy that belief is to be ignored.
-    func isPanicking(_ threshold: PanicThreshold) -> Bool {
-        var healthy = 0
-        var total = 0
-        for index in 0..<count {
-            let cell = Int(members[index].cell)
-            let flags = ServerFlags(rawValue: cells[cell].flags.load(ordering: .relaxed))
-            guard !flags.isDraining, !flags.isInMaintenance, flags.weight > 0 else { continue }
-            total += 1
-            let ejectedUntil = cells[cell].ejectedUntil.load(ordering: .relaxed)
-            if flags.isUp, ejectedUntil <= now.nanoseconds { healthy += 1 }
-        }
-        return threshold.isBelow(healthy: healthy, of: total)
-    }
-
-    /// Whether anybody could be picked.
-    var hasEligible: Bool {
-        for index in 0..<count where weight(index) > 0 { return true }
-        return false
     }
 }
 
@@ -376,14 +301,17 @@ struct ServiceState: ~Copyable {
 
     /// Sets what the next pick sees.
     mutating func prepare(now: LoopInstant, tried: [8 of AttemptNote], triedCount: Int) {
-        roster.now = now
+        roster.pick = PickCircumstances(now: now)
         if triedCount > 0 { roster.tried = tried }
         roster.triedCount = triedCount
-        roster.ignoresHealth = panic.percent > 0 && panics(now)
-        roster.ignoresLimit = false
-        roster.ignoresWarmCap = false
-        roster.primaryLoad.store(0, ordering: .relaxed)
-        roster.backupLoad.store(0, ordering: .relaxed)
+        roster.pick.ignoresHealth = panic.percent > 0 && panics(now)
+        roster.tierLoads.forget()
+    }
+
+    /// Who gets the next attempt, after ``prepare(now:tried:triedCount:)``.
+    mutating func choose(for request: PickRequest, random: inout LoopRandom) -> Choice {
+        balancer.choose(
+            from: &roster, for: request, triesAllWhenDown: triesAllWhenDown, random: &random)
     }
 
     /// Looks at all servers ten times a second at most.

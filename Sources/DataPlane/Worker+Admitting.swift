@@ -154,39 +154,19 @@ extension Worker where Kernel: ~Copyable {
         service.value.prepare(
             now: now, tried: turn.value.tried, triedCount: triedCount(of: turn))
         let request = pickRequest(turn, of: service)
-        if let index = service.value.balancer.pick(
-            service.value.roster, for: request, random: &random)
-        {
-            if service.value.hasShadow, turn.value.attemptCount == 0 {
+        switch service.value.choose(for: request, random: &random) {
+        case .server(let index):
+            let isUsual = !service.value.roster.pick.ignoresWarmCap
+            if service.value.hasShadow, isUsual, turn.value.attemptCount == 0 {
                 compare(index, request, of: service)
             }
             attempt(turn, member: index)
             return
-        }
-        // Nobody. First: is that only because those who could are still warming up?
-        service.value.roster.ignoresWarmCap = true
-        if let index = service.value.balancer.pick(
-            service.value.roster, for: request, random: &random)
-        {
-            attempt(turn, member: index)
+        case .allFull:
+            waitForSlot(turn)
             return
-        }
-        if service.value.roster.requestsPerServer != .max {
-            service.value.roster.ignoresLimit = true
-            if service.value.roster.hasEligible {
-                waitForSlot(turn)
-                return
-            }
-            service.value.roster.ignoresLimit = false
-        }
-        if service.value.triesAllWhenDown {
-            service.value.roster.ignoresHealth = true
-            if let index = service.value.balancer.pick(
-                service.value.roster, for: request, random: &random)
-            {
-                attempt(turn, member: index)
-                return
-            }
+        case .nobody:
+            break
         }
         if service.value.holdsWhenDown {
             hold(turn)
@@ -206,7 +186,7 @@ extension Worker where Kernel: ~Copyable {
         let cell = Int(member.cell)
         let before = cells[cell].inFlight.wrappingAdd(1, ordering: .relaxed).oldValue
         if before >= service.value.roster.requestsPerServer,
-            !service.value.roster.ignoresLimit
+            !service.value.roster.pick.ignoresLimit
         {
             // Another loop took the last slot between the look and the step.
             cells[cell].inFlight.wrappingSubtract(1, ordering: .relaxed)
@@ -510,7 +490,7 @@ extension Worker where Kernel: ~Copyable {
 
     private mutating func releaseHeldRequests(of service: Place<ServiceState>) {
         service.value.prepare(now: now, tried: .init(repeating: AttemptNote()), triedCount: 0)
-        service.value.roster.ignoresWarmCap = true
+        service.value.roster.pick.ignoresWarmCap = true
         guard service.value.roster.hasEligible else {
             service.value.emptyAt = now
             service.value.releaseCount = 1

@@ -240,8 +240,8 @@ extension Worker where Kernel: ~Copyable {
         if service.value.holdsWhenDown { return true }
         service.value.prepare(
             now: now, tried: turn.value.tried, triedCount: triedCount(of: turn))
-        service.value.roster.ignoresLimit = true
-        service.value.roster.ignoresHealth = service.value.triesAllWhenDown
+        service.value.roster.pick.ignoresLimit = true
+        service.value.roster.pick.ignoresHealth = service.value.triesAllWhenDown
         return service.value.roster.hasEligible
     }
 

@@ -15,7 +15,8 @@ import Memory
     private let protocols: [UInt8]
     private let ticketKeys: TicketKeys
     public let certificates: [CertificateFacts]
-    private let statuses: [[UInt8]]
+    /// What is stapled to each certificate that has something; the contexts keep them alive.
+    private let statuses: [(leaf: OpaquePointer, bytes: [UInt8])]
 
     /// Reads the files and checks that each key belongs to its certificate.
     public init(_ settings: ServerTLSSettings, ticketKeys: TicketKeys) throws(TLSProblem) {
@@ -32,7 +33,9 @@ import Memory
             }
         }
         certificates = groups.flatMap { $0.certificates.map(\.facts) }
-        statuses = groups.map { $0.certificates[0].status }
+        unsafe statuses = unsafe groups.flatMap(\.certificates).compactMap { certificate in
+            unsafe certificate.status.isEmpty ? nil : (certificate.leaf, certificate.status)
+        }
         var names: [(name: [UInt8], context: Int)] = []
         for (index, group) in groups.enumerated() {
             // Of two certificates for one name, the one that comes first has it.
@@ -59,7 +62,7 @@ import Memory
         }
         unsafe self.contexts = unsafe contexts
         for index in unsafe contexts.indices {
-            unsafe setCallbacks(contexts[index], index, settings)
+            unsafe setCallbacks(contexts[index], settings)
         }
     }
 
@@ -162,7 +165,7 @@ import Memory
     }
 
     private func setCallbacks(
-        _ context: OpaquePointer, _ index: Int, _ settings: ServerTLSSettings
+        _ context: OpaquePointer, _ settings: ServerTLSSettings
     ) {
         // Safe: the contexts are freed in `deinit` at the latest when the last connection is,
         // and each connection keeps this object alive (`TLSConnection.server`).
@@ -171,7 +174,7 @@ import Memory
         unsafe openssl_set_name_callback(context, chooseCertificate, owner)
         unsafe SSL_CTX_set_alpn_select_cb(context, chooseProtocol, owner)
         if settings.usesTickets { unsafe openssl_set_ticket_callback(context, protectTicket) }
-        if !statuses[index].isEmpty {
+        if unsafe !statuses.isEmpty {
             unsafe openssl_set_status_callback(context, stapleStatus, owner)
         }
     }
@@ -219,10 +222,13 @@ import Memory
         return SSL_TLSEXT_ERR_ALERT_FATAL
     }
 
+    /// For the certificate that was chosen: of two for one name, each has a status of its own.
     fileprivate func status(of ssl: OpaquePointer) -> [UInt8] {
-        let current = unsafe SSL_get_SSL_CTX(ssl)
-        let index = unsafe contexts.firstIndex { unsafe $0 == current }
-        return index.map { statuses[$0] } ?? []
+        let chosen = unsafe SSL_get_certificate(ssl)
+        for index in unsafe statuses.indices where unsafe statuses[index].leaf == chosen {
+            return unsafe statuses[index].bytes
+        }
+        return []
     }
 
     fileprivate var keys: TicketKeys { ticketKeys }

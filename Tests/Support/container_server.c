@@ -25,12 +25,34 @@
 enum { CLIENTS = 1024, ROOM = 4096 };
 
 static volatile sig_atomic_t stopped;
-static void stop(int signal) { (void)signal; stopped = 1; }
+static void stop(int signal);
+
+static long microseconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static volatile long stoppedAt, lastRequestAt;
 
 static long now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void stop(int signal) {
+    (void)signal;
+    if (!stopped) stoppedAt = microseconds();
+    stopped = 1;
+}
+
+/* How long after the signal the last request came, for `docker logs`. */
+static int end(void) {
+    printf("last request %ld us after the signal\n",
+           lastRequestAt > stoppedAt ? lastRequestAt - stoppedAt : 0);
+    fflush(stdout);
+    return 0;
 }
 
 static const char *text(const char *name, const char *otherwise) {
@@ -95,17 +117,17 @@ int main(int argc, char **argv) {
         perror("listen");
         return 1;
     }
-    long end = 0;
+    long deadline = 0;
     while (1) {
-        if (stopped && !end) {
-            if (!strcmp(mode, "exit")) return 0;
-            end = now() + drain;
+        if (stopped && !deadline) {
+            if (!strcmp(mode, "exit")) return end();
+            deadline = now() + drain;
             if (!strcmp(mode, "graceful")) {
                 close(listener);
                 listener = -1;
             }
         }
-        if (end && now() >= end) return 0;
+        if (deadline && now() >= deadline) return end();
         struct pollfd list[CLIENTS + 1];
         for (int i = 0; i < clientCount; i++)
             list[i] = (struct pollfd){.fd = clients[i].fd, .events = POLLIN};
@@ -129,11 +151,12 @@ int main(int argc, char **argv) {
                 if (length && length < head) body = (size_t)atol(length + 17);
                 size_t whole = (size_t)(head + 4 - c->bytes) + body;
                 if ((size_t)c->count < whole) break;
-                answer(c, name, end != 0);
+                lastRequestAt = microseconds();
+                answer(c, name, stopped);
                 if (c->count < 0) break;
                 memmove(c->bytes, c->bytes + whole, (size_t)c->count - whole + 1);
                 c->count -= (int)whole;
-                if (end) shutdown(c->fd, SHUT_WR);
+                if (stopped) shutdown(c->fd, SHUT_WR);
             }
             if (c->count >= ROOM - 1) c->count = -1;
         }

@@ -27,6 +27,8 @@ for purpose in "${@:-build}"; do
         tool openssl openssl
         tool nghttp2-client h2load
         tool nghttp2-server nghttpd
+        tool docker.io dockerd
+        tool gcc gcc
         tool etcd-server etcd
         tool etcd-client etcdctl
         tool kubernetes-client kubectl

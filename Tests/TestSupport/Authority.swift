@@ -47,6 +47,25 @@ public final class Authority: Sendable {
                 + "-CAcreateserial -out \(base).pem")
         return PairOfFiles(certificate: base + ".pem", key: base + ".key")
     }
+    /// The serial number of a certificate, in hexadecimal digits.
+    public func serial(_ pair: PairOfFiles) throws -> String {
+        let words = ["x509", "-in", pair.certificate, "-noout", "-serial"]
+        let output = try run("/usr/bin/openssl", words).output
+        return String(output.dropFirst("serial=".count).prefix { !$0.isNewline })
+    }
+
+    /// Writes the authority's word that a certificate is good, where a proxy looks for it.
+    public func staple(_ pair: PairOfFiles) throws {
+        let serial = try serial(pair)
+        let index = directory.file("index-\(serial)")
+        try directory.write(
+            "V\t991231235959Z\t\t\(serial)\tunknown\t/CN=a\n", to: "index-\(serial)")
+        try Self.openssl(
+            "ocsp -issuer \(file) -cert \(pair.certificate) -reqout \(index).request")
+        try Self.openssl(
+            "ocsp -index \(index) -CA \(file) -rsigner \(file) -rkey \(file).key -ndays 7 "
+                + "-reqin \(index).request -respout \(pair.certificate).ocsp")
+    }
 }
 
 /// A certificate and its key, as paths.

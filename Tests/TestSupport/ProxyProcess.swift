@@ -9,6 +9,8 @@ import Glibc
 public struct ProxyPlan: Sendable {
     public var port: UInt16
     public var servers: [String]
+    /// False: the service `app` lists none, and finds them.
+    public var hasServers = true
     /// Lines of the service `app`, beside `servers`.
     public var service: String
     /// Lines of the listener `web`, beside `address`.
@@ -43,7 +45,7 @@ public struct ProxyPlan: Sendable {
         var lines = ["listeners:", "  web:", "    address: 127.0.0.1:\(port)"]
         lines += indented(listener, by: 4) + indented(listeners, by: 2)
         lines += ["services:", "  app:"]
-        if !servers.isEmpty || !service.contains("discover:") {
+        if hasServers, !servers.isEmpty || !service.contains("discover:") {
             lines.append("    servers: [\(servers.joined(separator: ", "))]")
         }
         if !health.isEmpty { lines.append("    health: \(health)") }
@@ -210,7 +212,7 @@ public final class ProxyProcess: Sendable {
         let isListening = eventually(timeout: 20) {
             !process.isRunning
                 || ((try? ScriptedClient(port: port)) != nil
-                    && (socket.isEmpty || Machine.exists(socket)))
+                    && (socket.isEmpty || (try? ScriptedClient(path: socket)) != nil))
         }
         guard isListening, process.isRunning else {
             let state = process.end.map { "\($0)" } ?? "does not listen on \(port)"

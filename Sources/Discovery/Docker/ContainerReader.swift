@@ -19,6 +19,11 @@ public struct ContainerReader: Equatable, Sendable {
         /// The labels' settings over those that were given.
         public var service: ServiceConfiguration
         public var warnings: [SourceWarning] = []
+
+        public init(labels: ContainerLabels, service: ServiceConfiguration) {
+            self.labels = labels
+            self.service = service
+        }
     }
 
     // MARK: - Which containers
@@ -53,14 +58,8 @@ public struct ContainerReader: Equatable, Sendable {
 
     /// Whether a described container is meant at all: one that only its environment could have
     /// meant may turn out to be somebody else's.
-    public func isMeant(_ facts: ContainerFacts, _ labels: ContainerLabels) -> Bool {
-        guard choice.isCatalogued, labels.isEnabled != true else { return true }
-        let isTraefiks =
-            choice.dialects.contains(.traefik)
-            && facts.labels.keys.contains { $0.hasPrefix("traefik.") }
-        let isNginxProxys =
-            choice.dialects.contains(.nginxProxy) && facts.environment["VIRTUAL_HOST"] != nil
-        return isTraefiks || isNginxProxys
+    public func isMeant(_ labels: ContainerLabels) -> Bool {
+        !choice.isCatalogued || labels.isEnabled == true
     }
 
     /// What almost made a container a server: said, so that nobody has to guess.
@@ -80,15 +79,29 @@ public struct ContainerReader: Equatable, Sendable {
     public func read(
         _ facts: ContainerFacts, over template: ServiceConfiguration
     ) -> Reading {
-        let labels = facts.labels
+        var labels = facts.labels
         var warnings: [SourceWarning] = []
+        for dialect in choice.dialects {
+            let translation =
+                switch dialect {
+                case .traefik: TraefikLabels.translated(facts)
+                case .nginxProxy: NginxProxyVariables.translated(facts)
+                }
+            // Our own labels win.
+            labels.merge(translation.labels) { own, _ in own }
+            warnings += translation.warnings.map {
+                SourceWarning(facts.title, $0.sentence, help: $0.help)
+            }
+        }
         var service = template
         let read = ContainerLabels.read(labels, prefix: Self.prefix, over: &service)
         warnings += read.mistakes.map { mistake in
             SourceWarning(
                 facts.title, "label '\(mistake.label)': \(mistake.sentence)", help: mistake.help)
         }
-        return Reading(labels: read.labels, service: service, warnings: warnings)
+        var reading = Reading(labels: read.labels, service: service)
+        reading.warnings = warnings
+        return reading
     }
 
     /// The name of the service that a container belongs to: its label, else as Compose and Swarm
@@ -145,8 +158,11 @@ public struct ContainerReader: Equatable, Sendable {
         )
     }
 
+    /// The container and its start, whoever looks at it: by the moment where the engine tells it,
+    /// else by our own count.
     public static func identity(of container: EngineMachine.Container) -> String {
-        "\(container.facts.id.prefix(12))#\(container.generation)"
+        let start = container.facts.startedAt.map { "@\($0)" } ?? "#\(container.generation)"
+        return "\(container.facts.id.prefix(12))\(start)"
     }
 
     private static func serverName(_ facts: ContainerFacts) -> String {

@@ -68,6 +68,17 @@ public struct EngineMachine {
         var drainedAt: LoopInstant?
         /// Our checks that it has passed since it should have been gone; `nil` before.
         var passesAfterDrain: Int?
+
+        public init(
+            facts: ContainerFacts, generation: Int, standing: Standing, startedAt: Int64? = nil,
+            isDescribed: Bool = false
+        ) {
+            self.facts = facts
+            self.generation = generation
+            self.standing = standing
+            self.startedAt = startedAt
+            self.isDescribed = isDescribed
+        }
     }
 
     private enum Phase: Equatable, Sendable {
@@ -213,7 +224,7 @@ public struct EngineMachine {
     ) {
         guard let container = containers[id] else { return }
         guard let signal else { return actions.append(.check(id)) }
-        guard signal == 15 || signal == 9 || signal == container.facts.stopSignal,
+        guard signal == 15 || signal == 9 || signal == container.facts.ownStopSignal,
             container.standing != .draining
         else { return }
         containers[id]?.drainedAt = now

@@ -14,10 +14,7 @@ public struct ServiceCatalogue: Equatable, Sendable {
     /// How long what no container asks for any more is kept.
     public static let memory = Interval.seconds(3600)
 
-    private struct Pattern: Hashable {
-        var host: RouteConfiguration.Host
-        var path: RouteConfiguration.Path
-    }
+    private typealias Pattern = ContainerLabels.Pattern
 
     private struct Wish: Equatable {
         var pattern: Pattern
@@ -107,8 +104,11 @@ public struct ServiceCatalogue: Equatable, Sendable {
         entry.takesAll = false
         for listing in group {
             let labels = listing.reading.labels
+            for pattern in labels.patterns where !wanted.contains(pattern) {
+                wanted.append(pattern)
+            }
             if labels.hosts.isEmpty, labels.paths.isEmpty {
-                entry.takesAll = true
+                if labels.patterns.isEmpty { entry.takesAll = true }
                 continue
             }
             for host in labels.hosts.isEmpty ? [.any] : labels.hosts {
@@ -133,6 +133,7 @@ public struct ServiceCatalogue: Equatable, Sendable {
             guard
                 other != wanted || listing.reading.labels.hosts != newest.reading.labels.hosts
                     || listing.reading.labels.paths != newest.reading.labels.paths
+                    || listing.reading.labels.patterns != newest.reading.labels.patterns
             else { continue }
             warnings.append(
                 SourceWarning(

@@ -42,6 +42,7 @@ public struct SessionReading: Equatable, Sendable {
     /// it turned out to be wrong.
     public var settled: SessionReading {
         var settled = self
+        if failure != nil { settled.taken = 0 }
         for (stream, message) in messages where !message.isComplete {
             settled.messages[stream]?.content = []
             if message.code != nil { settled.messages[stream]?.trailers = nil }

@@ -1,0 +1,19 @@
+/// Labels of another proxy, said with ours.
+struct Translation: Equatable {
+    struct Warning: Equatable {
+        var sentence: String
+        var help: String?
+    }
+
+    /// With our prefix.
+    var labels: [String: String] = [:]
+    var warnings: [Warning] = []
+
+    mutating func set(_ label: String, _ value: String) {
+        labels[ContainerReader.prefix + label] = value
+    }
+
+    mutating func warn(_ sentence: String, help: String? = nil) {
+        warnings.append(Warning(sentence: sentence, help: help))
+    }
+}

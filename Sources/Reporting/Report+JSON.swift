@@ -1,0 +1,134 @@
+import Scenarios
+import Simulation
+import Statistics
+
+extension Report {
+    /// The results for other programs. The form is documented in `Benchmarks/Results/README.md`;
+    /// keys are added, never changed: `format` says when that was not possible.
+    public func json() -> String {
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.integer("format", 1)
+            writer.string("program", "staithe")
+            writer.string("version", version)
+            writer.string("engine", "simulation")
+            writer.integer("seed", Int(truncatingIfNeeded: seed))
+            writer.integer("repetitions", repetitions)
+            writer.boolean("partial", isPartial)
+            writer.string("standard", standard.name)
+            writer.string("machine", machine)
+            writer.string("unit", "mean service time")
+            writer.array("scenarios") { writer in
+                for comparison in comparisons {
+                    writer.object { Self.write(comparison, standard: standard, to: &$0) }
+                }
+            }
+            if !pickCosts.isEmpty {
+                writer.array("pick_costs") { writer in
+                    for cost in pickCosts {
+                        writer.object { writer in
+                            writer.string("strategy", cost.strategy)
+                            writer.integer("servers", cost.servers)
+                            writer.number("nanoseconds", cost.nanoseconds)
+                        }
+                    }
+                }
+            }
+        }
+        return writer.text
+    }
+
+    private static func write(
+        _ comparison: Comparison, standard: Contender, to writer: inout JSONWriter
+    ) {
+        writer.string("name", comparison.file.name)
+        writer.string("title", comparison.file.title)
+        writer.string("hash", comparison.file.hash)
+        writer.array("variants") { writer in
+            for variant in comparison.variants {
+                writer.object { write(variant, standard: standard, to: &$0) }
+            }
+        }
+    }
+
+    private static func write(
+        _ variant: Comparison.Variant, standard: Contender, to writer: inout JSONWriter
+    ) {
+        let scenario = variant.scenario
+        writer.string("name", scenario.variant)
+        writer.integer("servers", scenario.serverCount)
+        writer.number("load", scenario.load)
+        writer.string("service", scenario.service.words)
+        writer.integer("requests", scenario.requestCount)
+        writer.integer("workers", scenario.workers)
+        writer.boolean("unstable", scenario.isUnstable)
+        writer.array("theory") { writer in
+            for line in TheoryLine.lines(for: scenario) {
+                writer.object { writer in
+                    writer.string("name", line.name)
+                    writer.number("mean", line.mean)
+                }
+            }
+        }
+        writer.array("strategies") { writer in
+            for cell in variant.cells where !cell.runs.isEmpty {
+                writer.object { write(cell, in: variant, standard: standard, to: &$0) }
+            }
+        }
+    }
+
+    private static func write(
+        _ cell: Cell, in variant: Comparison.Variant, standard: Contender,
+        to writer: inout JSONWriter
+    ) {
+        writer.string("strategy", cell.contender.name)
+        writer.integer("runs", cell.runs.count)
+        writer.integer("counted_requests", cell.requestCount)
+        for measure in Measure.allCases {
+            let estimate = cell.estimate(measure)
+            writer.object(measure.rawValue) { writer in
+                writer.number("value", estimate.value)
+                writer.number("half_width", estimate.halfWidth)
+                writer.numbers("runs", cell.values(measure))
+            }
+        }
+        writer.object("failures") { writer in
+            for (reason, count) in cell.failures.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+                writer.integer(reason.rawValue, count)
+            }
+        }
+        writer.integer("ejections", cell.ejectionCount)
+        writer.numbers("shares", cell.pickShares)
+        writer.numbers("utilisation", cell.servers.map(\.utilisation))
+        if let moved = cell.movedKeyShare { writer.number("moved_keys", moved) }
+        if let needed = cell.neededKeyShare { writer.number("moved_keys_needed", needed) }
+        writer.array("newcomers") { writer in
+            for newcomer in cell.newcomers {
+                writer.object { write(newcomer, to: &$0) }
+            }
+        }
+        if cell.contender != standard,
+            let gain = variant.relativeDifference(.p99, of: cell.contender, from: standard)
+        {
+            writer.object("p99_against_standard") { writer in
+                writer.number("relative_difference", gain.value)
+                writer.number("half_width", gain.halfWidth)
+                writer.boolean("no_difference", gain.includesZero)
+            }
+        }
+    }
+
+    private static func write(_ newcomer: Cell.Newcomer, to writer: inout JSONWriter) {
+        writer.integer("server", newcomer.server + 1)
+        writer.number("since", newcomer.since)
+        writer.number("fair_share", newcomer.fairShare)
+        writer.number("overshoot", newcomer.overshoot)
+        if let window = newcomer.convergenceWindow {
+            writer.integer(
+                "picks_until_fair", window * RunResult.Newcomer.windowLength)
+        }
+        writer.integer("peak_of_50", newcomer.peakBurst)
+        writer.integer("longest_run", newcomer.longestRun)
+        writer.integers("windows", newcomer.windows)
+    }
+}

@@ -1,0 +1,158 @@
+import Foundation
+import Glibc
+
+/// A Docker engine of the test's own, as Debian's docker.io brings it: with its data, its socket
+/// and its containers in a temporary directory, and without a network.
+///
+/// Its containers are one static server, built here, that share the network of the host and
+/// listen on addresses of 127.0.0.0/8 only.
+public final class RealEngine: Prop {
+    public struct Unavailable: Error, CustomStringConvertible {
+        public var description: String
+    }
+
+    public static let image = "staithe-test:1"
+
+    public let directory: TemporaryDirectory
+    public let socket: String
+    private let isLiveRestoring: Bool
+    private let daemon: Locked<ChildProcess>
+    private let docker: String
+
+    /// Starts it and makes the image.
+    ///
+    /// - Throws: ``Unavailable``, with the reason, where no engine can be started.
+    public init(liveRestore: Bool = true) throws {
+        guard Machine.isRoot else { throw Unavailable(description: "an engine needs root") }
+        guard let program = Machine.program("dockerd"), let docker = Machine.program("docker")
+        else {
+            throw Unavailable(description: "docker.io is not installed")
+        }
+        self.docker = docker
+        directory = TemporaryDirectory()
+        socket = directory.file("d.sock")
+        isLiveRestoring = liveRestore
+        daemon = Locked(try Self.start(program, directory, liveRestore: liveRestore))
+        guard waitUntilAnswering() else {
+            let log = daemon.withLock { $0 }.log.split(separator: "\n").suffix(3)
+            daemon.withLock { $0 }.stop()
+            throw Unavailable(
+                description: "dockerd does not start: \(log.joined(separator: " | "))")
+        }
+        Props.keep(self)
+        try makeImage()
+    }
+
+    private static func start(
+        _ program: String, _ directory: TemporaryDirectory, liveRestore: Bool
+    ) throws -> ChildProcess {
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+        return try ChildProcess(
+            program,
+            [
+                "--data-root", directory.file("data"), "--exec-root", directory.file("exec"),
+                "-H", "unix://\(directory.file("d.sock"))", "--pidfile", directory.file("d.pid"),
+                "--iptables=false", "--ip6tables=false", "--bridge=none",
+            ] + (liveRestore ? ["--live-restore"] : []),
+            environment: ["PATH": "\(path):/usr/sbin:/sbin"])
+    }
+
+    private func waitUntilAnswering() -> Bool {
+        eventually(timeout: 30) {
+            guard daemon.withLock({ $0.isRunning }) else { return true }
+            return (try? command("version"))?.status == 0
+        } && daemon.withLock { $0.isRunning }
+    }
+
+    private func makeImage() throws {
+        let source = Self.support("container_server.c")
+        let binary = directory.file("srv")
+        let built = try run(
+            "/usr/bin/gcc", ["-O1", "-static", "-o", binary, source], seconds: 60)
+        guard built.status == 0 else {
+            throw Unavailable(description: "the server cannot be compiled: \(built.errors)")
+        }
+        let imported = try run(
+            "/bin/sh",
+            [
+                "-c",
+                "tar -C '\(directory.path)' -c srv | '\(docker)' import "
+                    + "--change 'ENTRYPOINT [\"/srv\"]' --change 'EXPOSE 8080' "
+                    + "--change 'HEALTHCHECK NONE' - \(Self.image)",
+            ], environment: environment, seconds: 60)
+        guard imported.status == 0 else {
+            throw Unavailable(description: "the image cannot be made: \(imported.errors)")
+        }
+    }
+
+    private static func support(_ name: String, here: String = #filePath) -> String {
+        let tests = here.split(separator: "/").dropLast(2).joined(separator: "/")
+        return "/\(tests)/Support/\(name)"
+    }
+
+    private var environment: [String: String] { ["DOCKER_HOST": "unix://\(socket)"] }
+
+    // MARK: - Commands
+
+    /// `docker WORDS…`
+    @discardableResult
+    public func command(
+        _ words: String..., seconds: Double = 60
+    ) throws -> (status: Int, output: String, errors: String) {
+        try command(words, seconds: seconds)
+    }
+
+    @discardableResult
+    public func command(
+        _ words: [String], seconds: Double = 60
+    ) throws -> (status: Int, output: String, errors: String) {
+        try run(docker, words, environment: environment, seconds: seconds)
+    }
+
+    /// Starts a server.
+    ///
+    /// - Parameters:
+    ///   - address: of 127.0.0.0/8; its port is 8080.
+    ///   - labels: beside `staithe.address`.
+    ///   - settings: of the server: `MODE=graceful`.
+    ///   - options: of `docker run`.
+    public func start(
+        _ name: String, at address: String, labels: [String], settings: [String] = [],
+        options: [String] = []
+    ) throws {
+        var words = ["run", "-d", "--name", name, "--network", "host"]
+        words += ["-e", "ADDR=\(address):8080", "-e", "NAME=\(name)"]
+        for setting in settings { words += ["-e", setting] }
+        for label in ["staithe.address=\(address)"] + labels { words += ["-l", label] }
+        let result = try command(words + options + [Self.image])
+        guard result.status == 0 else { throw Unavailable(description: result.errors) }
+    }
+
+    /// Everything that a container has written.
+    public func log(of name: String) -> String {
+        let result = try? command("logs", name)
+        return (result?.output ?? "") + (result?.errors ?? "")
+    }
+
+    // MARK: - Accidents
+
+    /// Ends the engine and starts it again; with live restore its containers serve meanwhile.
+    public func restart() throws {
+        daemon.withLock { $0.terminate() }
+        _ = daemon.withLock { $0 }.waitForEnd(seconds: 30)
+        guard let program = Machine.program("dockerd") else { return }
+        let next = try Self.start(program, directory, liveRestore: isLiveRestoring)
+        daemon.withLock { $0 = next }
+        guard waitUntilAnswering() else {
+            throw Unavailable(description: "dockerd does not come back: \(next.log)")
+        }
+    }
+
+    public func stop() {
+        let ids =
+            (try? command("ps", "-aq"))?.output.split(separator: "\n").map { String($0) } ?? []
+        if !ids.isEmpty { _ = try? command(["rm", "-f"] + ids, seconds: 120) }
+        daemon.withLock { $0.terminate() }
+        _ = daemon.withLock { $0 }.waitForEnd(seconds: 30)
+    }
+}
