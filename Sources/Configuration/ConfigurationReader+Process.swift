@@ -11,6 +11,9 @@ extension ConfigurationReader {
                     text == "auto"
                         ? .success(nil) : Value.integer(text, in: 1...1024).map { Optional($0) }
                 }
+            case "nameservers":
+                configuration.process.nameServers = items(of: field, allowsOne: true)
+                    .compactMap { value($0, example: "127.0.0.1:53", Value.nameServer) }
             case "shutdown":
                 read(field, into: &configuration.process.shutdown) {
                     Value.duration($0, allowsZero: true)

@@ -189,6 +189,7 @@ extension ConfigurationReader {
         _ root: YAMLNode, into labels: inout ContainerLabels,
         _ service: inout ServiceConfiguration
     ) {
+        var tls = service.tls ?? ServiceConfiguration.TLS()
         eachField(of: root, as: .named(.labels), at: []) { field in
             if !Self.ownKeys.contains(field.key) {
                 labels.serviceSettings += Self.paths(of: field.value, at: field.path)
@@ -213,14 +214,15 @@ extension ConfigurationReader {
                 read(field, into: &service.balance.slowStart) { text in
                     Value.orOff(text) { Value.duration($0, allowsZero: true) }.map { $0 ?? .zero }
                 }
-            case "tls": readLabelTLS(field, into: &service.tls)
+            case "tls": readLabelTLS(field, into: &tls)
             default:
                 readOwnLabel(field, into: &labels)
                 readShared(field, into: &service)
             }
         }
         switch labels.scheme {
-        case .https: service.tls = service.tls ?? ServiceConfiguration.TLS()
+        // Only this label makes TLS of it: what is said about TLS besides may be a slip.
+        case .https: service.tls = tls
         case .h2c: service.spoken = .h2c
         case .http, nil: break
         }
@@ -263,16 +265,14 @@ extension ConfigurationReader {
         }
     }
 
-    private func readLabelTLS(_ field: Field, into tls: inout ServiceConfiguration.TLS?) {
-        var read = tls ?? ServiceConfiguration.TLS()
+    private func readLabelTLS(_ field: Field, into tls: inout ServiceConfiguration.TLS) {
         eachField(of: field.value, as: .named(.labelTLS), at: field.path) { field in
             switch field.key {
-            case "verify": self.read(field, into: &read.verifies, Value.boolean)
-            case "server_name": read.serverName = value(field, Value.fixedHost)
+            case "verify": self.read(field, into: &tls.verifies, Value.boolean)
+            case "server_name": tls.serverName = value(field, Value.fixedHost)
             default: break
             }
         }
-        tls = read
     }
 
     private static func paths(of node: YAMLNode, at path: [String]) -> [String] {
@@ -293,7 +293,8 @@ extension Value {
     /// `app.example.com`, `*.example.com/api/*`, `*/healthz`: a host, and a path as in a file.
     static func labelPattern(_ text: String) -> Parsed<ContainerLabels.Pattern> {
         let slash = text.firstIndex(of: "/") ?? text.endIndex
-        return routeHost(String(text[..<slash])).flatMap { host in
+        let host = slash == text.startIndex ? "*" : String(text[..<slash])
+        return routeHost(host).flatMap { host in
             guard slash < text.endIndex else {
                 return .success(ContainerLabels.Pattern(host: host, path: .any))
             }

@@ -506,6 +506,8 @@ public struct ServerAddress: Equatable, Hashable, Sendable, CustomStringConverti
 public struct ProcessConfiguration: Equatable, Sendable {
     /// `nil` is `auto`: one per CPU this process may use.
     public var workers: Int?
+    /// Who is asked for names, as `host:port`; empty for those of the system.
+    public var nameServers: [String] = []
     public var shutdown = Interval.seconds(30)
     public init() {}
 }

@@ -189,7 +189,8 @@ struct Shape: Sendable {
         .connections, in: .service,
         [yes("idle_per_server"), yes("idle"), yes("max_age"), yes("max_requests")])
     private static let process = Shape(
-        .process, in: .root, [yes("workers"), yes("shutdown"), no("user"), no("group")])
+        .process, in: .root,
+        [yes("workers"), yes("shutdown"), yes("nameservers"), no("user"), no("group")])
     private static let log = Shape(
         .log, in: .root, [yes("level"), yes("format"), no("to", but: "stderr")])
     private static let accessLog = Shape(

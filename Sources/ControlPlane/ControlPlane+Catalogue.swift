@@ -73,13 +73,17 @@ extension ControlPlane {
         for warning in now.warnings where !known.contains(warning) {
             log.warning("\(warning.text)")
         }
-        guard before?.condition != now.condition else { return }
+        guard before?.condition != now.condition || before?.reason != now.reason else { return }
         switch now.condition {
         case .lost:
             let reason = now.reason ?? ""
             log.warning("docker is lost, everything stays as it is known: \(reason)")
-        case .connected where before?.condition == .lost: log.info("docker is back")
-        case .connected, .connecting, .resyncing: break
+        case .connected where before?.condition == .lost || before?.condition == .resyncing:
+            log.info("docker is back")
+        case .resyncing:
+            let reason = now.reason ?? ""
+            log.warning("docker is asked again: \(reason)")
+        case .connected, .connecting: break
         }
     }
 }

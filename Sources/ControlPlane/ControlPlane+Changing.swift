@@ -101,6 +101,7 @@ extension ControlPlane {
             renewCertificateWatchers()
             renewCatalogue()
             renewDrivers()
+            followNames()
         }
         receipt.generation = generation
         receipt.milliseconds = (Clock.monotonic() - began).milliseconds
@@ -217,7 +218,8 @@ extension ControlPlane {
     ) -> [ServerEntry] {
         let before = service.servers
         let known = Dictionary(
-            before.map { (Twin($0.identity, $0.configuration.address), $0) },
+            before.filter { !movedServers.contains(ObjectIdentifier($0)) }
+                .map { (Twin($0.identity, $0.configuration.address), $0) },
             uniquingKeysWith: { first, _ in first })
         var joined: [ServerEntry] = []
         let members = keepMembers(of: service.configuration, change.live)

@@ -95,7 +95,8 @@ extension ControlPlane {
         // What runs keeps its address.
         let known = Set(
             services.flatMap { service in
-                service.servers.map { Member(service.name, $0.configuration) }
+                service.servers.filter { !movedServers.contains(ObjectIdentifier($0)) }
+                    .map { Member(service.name, $0.configuration) }
             })
         let new = file.services.flatMap { service in
             live.members(memberSet(of: service, live).members, of: service.name)
@@ -128,6 +129,7 @@ extension ControlPlane {
         } catch {
             return completion(.unusable(error))
         }
+        nameService.nameServers = file.process.nameServers
         naming.resolve(new.map { Naming.Name($0.1.address) }) { [unowned self] answer in
             switch answer {
             case .failure(let unresolved): completion(.unresolved(unresolved))

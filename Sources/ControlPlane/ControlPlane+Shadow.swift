@@ -1,6 +1,7 @@
 import Balancing
 import Configuration
 import DataPlane
+import Discovery
 import Memory
 import Synchronization
 import Timing

@@ -150,7 +150,7 @@ extension ControlPlane {
         for warning in now.warnings where !known.contains(warning) {
             log.warning("\(key.service): \(warning.text)")
         }
-        guard before?.condition != now.condition else { return }
+        guard before?.condition != now.condition || before?.reason != now.reason else { return }
         switch now.condition {
         case .lost:
             let reason = now.reason ?? ""
@@ -159,7 +159,10 @@ extension ControlPlane {
             )
         case .connected where before?.condition != .connecting:
             log.info("\(key.service): \(key.name) is back")
-        case .connected, .connecting, .resyncing: break
+        case .resyncing:
+            let reason = now.reason ?? ""
+            log.warning("\(key.service): \(key.name) is asked again: \(reason)")
+        case .connected, .connecting: break
         }
     }
 

@@ -78,7 +78,9 @@ extension ControlPlane {
             } catch {
                 throw refusal(outcome.diagnostics(error), outcome)
             }
-            switch Naming.resolve(configuration.serverNames) {
+            switch Naming.resolve(
+                configuration.serverNames, of: configuration.process.nameServers)
+            {
             case .success(let addresses):
                 return (configuration, addresses, credentials, text)
             case .failure(let unresolved):
@@ -226,7 +228,9 @@ extension ControlPlane {
         watchFile()
         watchCertificates()
         renewCatalogue()
+        nameService.nameServers = configuration.process.nameServers
         renewDrivers()
+        followNames()
         loop.every(.seconds(1)) { [unowned self] in sample() }
         loop.every(.milliseconds(250)) { [unowned self] in
             warm()

@@ -36,6 +36,7 @@ extension ControlPlane {
         let time = file.process.shutdown
         log.info("stopping: requests in flight have \(time.words) to finish")
         stopDrivers()
+        stopFollowingNames()
         for server in servers { stopChecking(server) }
         if runningLoops.isEmpty { return loop.stop() }
         post(.drain(deadline: Clock.monotonic() + time))

@@ -50,6 +50,9 @@ public final class ControlPlane {
     /// The last thing said about certificates that cannot be used.
     var certificateComplaint: String?
     let nameService: NameService
+    var followedNames: [String: FollowedName] = [:]
+    /// Their names lead elsewhere: they are about to be put anew.
+    var movedServers: Set<ObjectIdentifier> = []
     let naming: Naming
     var watcher: FileWatcher?
     /// One change at a time: each waits for names to resolve, the others for it.
@@ -100,7 +103,6 @@ public final class ControlPlane {
     // Starting and stopping.
     let startedAt: Int64
     let startInstant: LoopInstant
-    let serviceCells = ServiceCells(zeroed: serviceCapacity)
     var isServing = false
     /// Initial servers whose first check has no verdict yet.
     var awaitedFirstChecks: Set<ObjectIdentifier> = []

@@ -21,6 +21,8 @@ final class NameService {
         init(_ resolver: Resolver) { self.resolver = resolver }
     }
 
+    /// Who is asked when nobody is named, as `host:port`; empty for those of the system.
+    var nameServers: [String] = []
     private let loop: ControlLoop
     private var desks: [Resolver.Settings: Desk] = [:]
 
@@ -28,12 +30,12 @@ final class NameService {
 
     /// Asks, and calls `completion` once, later.
     ///
-    /// - Parameter nameServers: whom to ask, as `host:port`; empty for those of the system.
+    /// - Parameter nameServers: whom to ask, as `host:port`; empty for ``nameServers``.
     func ask(
         _ question: Question, of nameServers: [String] = [], _ completion: @escaping Completion
     ) {
         var settings = Resolver.Settings()
-        settings.nameServers = nameServers
+        settings.nameServers = nameServers.isEmpty ? self.nameServers : nameServers
         do throws(Errno) {
             let desk = try desk(for: settings)
             desk.waiting[desk.resolver.ask(question)] = completion

@@ -27,12 +27,14 @@ final class Naming {
     init(_ service: NameService) { self.service = service }
 
     /// Waits for the answer; for the start, when there is nothing else to do.
-    static func resolve(_ names: [Name]) -> Answer {
+    static func resolve(_ names: [Name], of nameServers: [String] = []) -> Answer {
         if let known = fixed(names) { return .success(known) }
         do throws(Errno) {
             let loop = try ControlLoop()
             var answer: Answer?
-            Naming(NameService(loop)).resolve(names) {
+            let service = NameService(loop)
+            service.nameServers = nameServers
+            Naming(service).resolve(names) {
                 answer = $0
                 loop.stop()
             }

@@ -9,7 +9,9 @@ extension ConfigurationLoader.Outcome {
         var diagnostics: [Diagnostic] = []
         var asked: Set<Naming.Name> = []
         for name in configuration.serverNames where asked.insert(name).inserted {
-            if case .failure(let failure) = Naming.resolve([name]) {
+            if case .failure(let failure) = Naming.resolve(
+                [name], of: configuration.process.nameServers)
+            {
                 diagnostics += unresolved(failure)
             }
         }

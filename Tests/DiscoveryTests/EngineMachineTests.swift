@@ -91,7 +91,7 @@ struct EngineMachineTests {
         play.happen(.start, "b")
         #expect(play.asked == [])
         play.list(container("a"))
-        #expect(play.asked == ["describe a", "changed a", "describe b"])
+        #expect(play.asked == ["describe a", "changed a", "list 15", "describe b"])
         #expect(play.standing("a") == .draining)
         play.describe(container("a", health: .healthy, isComplete: true))
         #expect(play.standing("a") == .draining)
@@ -279,6 +279,18 @@ struct EngineMachineTests {
         play.pass(seconds: 39)
         play.list(container("a"))
         for _ in 0..<5 { play.check("a", true) }
+        #expect(play.standing("a") == .draining)
+    }
+
+    @Test("Where the engine is not asked, a label says which signal stops")
+    func stopSignalLabel() {
+        var play = Play()
+        play.machine = EngineMachine(inspects: false) { $0["staithe.enable"] == "true" }
+        play.subscribe()
+        var facts = container("a")
+        facts.labels["staithe.stop-signal"] = "SIGQUIT"
+        play.list(facts)
+        play.happen(.kill(signal: 3), "a")
         #expect(play.standing("a") == .draining)
     }
 

@@ -20,6 +20,8 @@ done
 "$swift"c -O -parse-as-library -sanitize=fuzzer,address -I "$scratch/release/Modules" \
     -I Sources/CLinux -I Sources/CNGHTTP2 -lnghttp2 Tests/FuzzTests/Entries/Entry.swift "${objects[@]}" -o "$scratch/fuzz"
 
+# libFuzzer tells what happened; Swift's own report of it would only come in between.
+export SWIFT_BACKTRACE=enable=no
 mkdir -p "$scratch/broken"
 for parser in "${@:-head response chunked http2-request http2-response proxy-header}"; do
     for name in $parser; do

@@ -10,11 +10,13 @@ struct EngineTests {
 
     private func engine() throws -> FakeEngine { try FakeEngine(path: directory.file("d.sock")) }
 
-    private func proxy(_ engine: String, _ docker: String = "") throws -> ProxyProcess {
+    private func proxy(
+        _ engine: String, _ docker: String = "",
+        health: String = "{ interval: 200ms, timeout: 100ms }"
+    ) throws -> ProxyProcess {
         let extra = docker.isEmpty ? "" : ", \(docker)"
         let plan = ContainerPlan(
-            service: "discover: { docker: { socket: \(engine)\(extra) } }",
-            health: "{ interval: 200ms, timeout: 100ms }")
+            service: "discover: { docker: { socket: \(engine)\(extra) } }", health: health)
         return try ProxyProcess(plan.plan)
     }
 
@@ -158,11 +160,11 @@ struct EngineTests {
         // It comes back and knows nothing of its containers at first.
         engine.setList("[]")
         try engine.open()
-        #expect(proxy.waitForLog("is empty") || proxy.waitForLog("docker is back"), "\(proxy.log)")
+        #expect(proxy.waitForLog("is empty, where there were 1 containers"), "\(proxy.log)")
         show([one], at: engine)
         #expect(
             eventually(timeout: 20) {
-                proxy.log.components(separatedBy: "docker is back").count >= 2
+                proxy.log.components(separatedBy: "docker is back").count == 4
                     && engine.streamCount > 0
             }, "\(proxy.log)")
         let after = try proxy.status()
@@ -287,8 +289,11 @@ struct EngineTests {
         #expect(try proxy.command("set", "one", "state=up").status == 0)
         #expect(try proxy.command("drain", "two").status == 0)
         #expect(eventually { proxy.serverStates().keys.sorted() == ["one"] })
-        engine.tell(fakes[1].event("die"))
-        engine.tell(fakes[1].event("start"))
+        var again = fakes[1]
+        again.startedAt = "2026-11-23T20:00:00Z"
+        engine.tell(again.event("die"))
+        engine.setInspection(again.inspected, of: again.id)
+        engine.tell(again.event("start"))
         #expect(proxy.waitUntilServing(2), "\(proxy.log)")
     }
 
@@ -304,7 +309,8 @@ struct EngineTests {
             listed.append(fake.listed)
         }
         engine.setList("[" + listed.joined(separator: ",") + "]")
-        let proxy = try proxy(engine.path, "inspect: never")
+        let proxy = try proxy(
+            engine.path, "inspect: never", health: "{ interval: 10s, timeout: 1s }")
         #expect(
             proxy.waitForLog("servers were found for which there is no room", seconds: 60),
             "\(proxy.log.suffix(2000))")

@@ -30,6 +30,8 @@ for purpose in "${@:-build}"; do
         tool docker.io dockerd
         tool gcc gcc
         tool etcd-server etcd
+        tool etcd-client etcdctl
+        tool kubernetes-client kubectl
         library python3-h2 /usr/lib/python3/dist-packages/h2/connection.py
         library python3-grpcio /usr/lib/python3/dist-packages/grpc/__init__.py
         ;;

@@ -23,6 +23,8 @@ public struct ProxyPlan: Sendable {
     public var services: String
     public var health: String
     public var workers: Int?
+    /// Lines below `process`, beside `workers`.
+    public var process = ""
 
     public init(
         port: UInt16 = Machine.freePort(), servers: [UInt16] = [], service: String = "",
@@ -43,10 +45,14 @@ public struct ProxyPlan: Sendable {
         var lines = ["listeners:", "  web:", "    address: 127.0.0.1:\(port)"]
         lines += indented(listener, by: 4) + indented(listeners, by: 2)
         lines += ["services:", "  app:"]
-        if hasServers { lines.append("    servers: [\(servers.joined(separator: ", "))]") }
+        if hasServers, !servers.isEmpty || !service.contains("discover:") {
+            lines.append("    servers: [\(servers.joined(separator: ", "))]")
+        }
         if !health.isEmpty { lines.append("    health: \(health)") }
         lines += indented(service, by: 4) + indented(services, by: 2) + indented(rest, by: 0)
-        if let workers { lines += ["process:", "  workers: \(workers)"] }
+        if workers != nil || !process.isEmpty { lines.append("process:") }
+        if let workers { lines.append("  workers: \(workers)") }
+        lines += indented(process, by: 2)
         lines += ["admin:", "  socket: \(socket)"]
         return lines.joined(separator: "\n") + "\n"
     }

@@ -112,7 +112,7 @@ public final class ScriptedNameServer: Prop {
         while let length = read(2), let query = read(Int(length[0]) << 8 | Int(length[1])) {
             guard let answer = answer(query, isTCP: true) else { continue }
             let framed = Self.number(UInt16(answer.count)) + answer
-            guard unsafe send(connection, framed, framed.count, Int32(MSG_NOSIGNAL.rawValue)) > 0
+            guard unsafe send(connection, framed, framed.count, Int32(MSG_NOSIGNAL)) > 0
             else { return }
         }
     }

@@ -55,6 +55,12 @@ public struct ContainerFacts: Equatable, Sendable {
 
     public init(id: String) { self.id = id }
 
+    /// The signal that stops it: as the engine says, or a label where the engine is not asked.
+    var ownStopSignal: Int? {
+        stopSignal
+            ?? labels["\(ContainerReader.prefix)stop-signal"].flatMap { SignalName.number($0) }
+    }
+
     /// As people see it.
     public var title: String { "container \(name.isEmpty ? String(id.prefix(12)) : name)" }
 }

@@ -224,7 +224,7 @@ public struct EngineMachine {
     ) {
         guard let container = containers[id] else { return }
         guard let signal else { return actions.append(.check(id)) }
-        guard signal == 15 || signal == 9 || signal == container.facts.stopSignal,
+        guard signal == 15 || signal == 9 || signal == container.facts.ownStopSignal,
             container.standing != .draining
         else { return }
         containers[id]?.drainedAt = now

@@ -96,7 +96,8 @@ enum TraefikRule {
     }
 
     private enum Token: Equatable {
-        case word(String), text(String)
+        case word(String)
+        case text(String)
         case open, close, comma, and, or, not
     }
 

@@ -20,21 +20,40 @@ public enum EtcdAnswer {
     }
 
     public struct Header: Equatable, Sendable {
-        public var cluster: UInt64 = 0
-        public var revision: Int64 = 0
+        public var cluster: UInt64
+        public var revision: Int64
+
+        public init(cluster: UInt64 = 0, revision: Int64 = 0) {
+            self.cluster = cluster
+            self.revision = revision
+        }
     }
 
     public struct KeyValue: Equatable, Sendable {
-        public var key = ""
-        public var value = ""
-        public var revision: Int64 = 0
+        public var key: String
+        public var value: String
+        public var revision: Int64
+
+        public init(key: String = "", value: String = "", revision: Int64 = 0) {
+            self.key = key
+            self.value = value
+            self.revision = revision
+        }
     }
 
     /// Of a range.
     public struct Listing: Equatable, Sendable {
-        public var header = Header()
-        public var count = 0
-        public var entries: [KeyValue] = []
+        public var header: Header
+        public var count: Int
+        public var entries: [KeyValue]
+
+        public init(
+            header: Header = Header(), count: Int = 0, entries: [KeyValue] = []
+        ) {
+            self.header = header
+            self.count = count
+            self.entries = entries
+        }
     }
 
     public enum Event: Equatable, Sendable {
@@ -55,6 +74,11 @@ public enum EtcdAnswer {
     public struct Grant: Equatable, Sendable {
         public var lease: Int64
         public var seconds: Int
+
+        public init(lease: Int64, seconds: Int) {
+            self.lease = lease
+            self.seconds = seconds
+        }
     }
 
     // MARK: - Reading

@@ -73,7 +73,7 @@ public struct EtcdRecord: Equatable, Sendable {
         }
         let outcome = ProxyConfiguration.shortForm(listen: "1", servers: [address])
         guard let parsed = outcome.configuration?.services.first?.servers.first?.address,
-            parsed.isNumeric
+            parsed.isNumeric, parsed.unixPath == nil
         else {
             throw Mistake(
                 sentence: "'\(address)' is not a numeric address with a port",

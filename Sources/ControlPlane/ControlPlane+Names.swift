@@ -1,0 +1,95 @@
+import Configuration
+import Discovery
+import Linux
+import Logging
+import Resolving
+import Timing
+
+// Servers of the file, and live ones, that are given by name: when the name leads elsewhere, the
+// server goes there, without a reload.
+extension ControlPlane {
+    /// A name that is asked for again whenever its answer has expired.
+    final class FollowedName {
+        var timer: ControlLoop.Timer?
+        var failureCount = 0
+        var isOver = false
+    }
+
+    /// After every change: follows the names that stand in it, and no others.
+    func followNames() {
+        let servers = servers.filter { !$0.isFound }
+        let hosts = Set(
+            servers.map { Naming.Name($0.configuration.address) }
+                .filter { $0.fixedAddress == nil }.map(\.host))
+        for (host, followed) in followedNames where !hosts.contains(host) {
+            followed.isOver = true
+            if let timer = followed.timer { loop.cancel(timer) }
+            followedNames[host] = nil
+        }
+        for host in hosts where followedNames[host] == nil {
+            let followed = FollowedName()
+            followedNames[host] = followed
+            // It has just been resolved, but nobody kept for how long that counts.
+            askAgain(for: host, followed, after: DNSDiscovery.shortest)
+        }
+    }
+
+    func stopFollowingNames() {
+        for followed in followedNames.values {
+            followed.isOver = true
+            if let timer = followed.timer { loop.cancel(timer) }
+        }
+        followedNames = [:]
+    }
+
+    private func askAgain(for host: String, _ followed: FollowedName, after pause: Interval) {
+        followed.timer = loop.after(pause) { [unowned self] in
+            followed.timer = nil
+            nameService.ask(Question(host, .addresses)) { [weak self] answer in
+                guard let self, !followed.isOver, !isStopping else { return }
+                learn(answer, of: host, followed)
+            }
+        }
+    }
+
+    private func learn(_ answer: Resolver.Answer, of host: String, _ followed: FollowedName) {
+        switch answer {
+        case .success(.addresses(let records)):
+            if followed.failureCount > 0 { log.info("'\(host)' has an address again") }
+            followed.failureCount = 0
+            move(host, to: records)
+            let shortest = records.map(\.timeToLive).min() ?? .zero
+            askAgain(for: host, followed, after: DNSServers.pause(after: shortest, .timeToLive))
+        case .failure(let failure):
+            followed.failureCount += 1
+            if followed.failureCount == 1 {
+                log.warning("'\(host)' has no address now, its servers stay: \(failure)")
+            }
+            let pause = DNSServers.pause(afterFailures: followed.failureCount)
+            askAgain(for: host, followed, after: pause)
+        case .success: break
+        }
+    }
+
+    /// Servers whose address is none of the name's any more are put anew; the others stay, also
+    /// when the name has others besides.
+    private func move(_ host: String, to records: [AddressRecord]) {
+        let known = Set(records.map(\.address.host))
+        let moved = servers.filter {
+            !$0.isFound && $0.configuration.address.host == host && !$0.isLeaving
+                && !known.contains($0.address.host)
+        }
+        guard !moved.isEmpty else { return }
+        for server in moved { movedServers.insert(ObjectIdentifier(server)) }
+        log.info("'\(host)' leads elsewhere now: \(Self.list(moved.map(\.id))) follows it")
+        enqueue { [unowned self] done in
+            change(live) { [unowned self] outcome in
+                if case .refused(let problem) = outcome {
+                    log.warning("'\(host)' cannot be followed: \(problem.title)")
+                }
+                movedServers.subtract(moved.map { ObjectIdentifier($0) })
+                done()
+            }
+        }
+    }
+}
