@@ -15,7 +15,7 @@ IMAGE_ROOT = .build/image/root
 IMAGE = .build/image/staithe.tar
 
 .PHONY: build demo demo-https test test-asan test-tsan fuzz soak bench
-.PHONY: strategies theory scenarios
+.PHONY: strategies pick theory scenarios
 .PHONY: static image image-root image-tar
 .PHONY: format lint clean help
 
@@ -85,9 +85,12 @@ image-tar: image-root ## the image as an archive, for docker load: .build/image/
 # Deterministic: the same version gives the same bytes, so that a change of the numbers shows.
 strategies: build ## the report of strategies in the standard scenarios: Benchmarks/Results/strategies.*
 	.build/release/staithe bench strategies --scenario all \
-	    $(if $(wildcard Benchmarks/Results/pick.csv),--pick-costs Benchmarks/Results/pick.csv) \
+	    $(if $(wildcard Benchmarks/Results/pick.json),--pick-costs Benchmarks/Results/pick.json) \
 	    --html Benchmarks/Results/strategies.html --json Benchmarks/Results/strategies.json \
 	    --markdown Benchmarks/Results/strategies.md --csv Benchmarks/Results/strategies.csv
+
+pick: build ## what a pick costs here, for the report: Benchmarks/Results/pick.json
+	.build/release/staithe bench pick --json >Benchmarks/Results/pick.json
 
 theory: build ## the simulator against every closed form; BENCH="--divisor 10" for a quick look
 	.build/release/staithe bench theory $(BENCH)

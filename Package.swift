@@ -153,7 +153,9 @@ let package = Package(
             of: ["Simulation", "Balancing", "Health", "Statistics", "Theory", "Timing"]),
         tests(
             "ScenariosTests", of: ["Scenarios", "Simulation", "Configuration", "Health", "Timing"]),
-        tests("ReportingTests", of: ["Reporting", "Scenarios", "Simulation", "Statistics"]),
+        tests(
+            "ReportingTests",
+            of: ["Reporting", "Scenarios", "Simulation", "Balancing", "Statistics"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),
         tests("IntegrationTests", of: ["TestSupport"]),

@@ -34,7 +34,7 @@ public struct TheoryCheck: Sendable {
         allowance: Double? = nil, _ change: (inout Scenario) -> Void = { _ in }
     ) -> Line {
         // A queue forgets in about 1 / (1 − load)² service times.
-        let requests = load >= 0.98 ? 16_000_000 : load >= 0.94 ? 4_000_000 : 1_000_000
+        let requests = load >= 0.98 ? 10_000_000 : load >= 0.94 ? 4_000_000 : 1_000_000
         var scenario = Scenario(
             name: "theory", groups: [ServerGroup(count: servers)], load: load,
             requestCount: requests)
@@ -78,7 +78,7 @@ public struct TheoryCheck: Sendable {
                 "supermarket, d = \(choices): n = 1000",
                 Contender(.powerOfTwoChoices, choices: choices), servers: 1000, load: load,
                 exact: Queueing.supermarketMean(choices: choices, load: load)
-            ) { $0.requestCount *= 4 }
+            )
         }
     }
 

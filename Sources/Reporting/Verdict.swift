@@ -1,3 +1,4 @@
+import Scenarios
 public import Simulation
 import Statistics
 

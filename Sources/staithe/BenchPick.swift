@@ -30,7 +30,7 @@ struct BenchPick: ParsableCommand {
     @Flag(help: "Print the figures as JSON.")
     var json = false
 
-    struct Figure: Encodable {
+    struct Figure: Codable {
         var strategy: String
         var servers: Int
         var pickNs: Double
@@ -40,7 +40,7 @@ struct BenchPick: ParsableCommand {
         var changeUs: Double
     }
 
-    struct Report: Encodable {
+    struct Report: Codable {
         var version = Staithe.version
         var seed: UInt64
         var mixedWeights: Bool

@@ -41,7 +41,7 @@ struct BenchSetting: ParsableArguments {
     @Option(
         name: .customLong("pick-costs"),
         help: ArgumentHelp(
-            "Costs of a pick for the report: lines 'strategy,servers,nanoseconds'.",
+            "Costs of a pick for the report, as 'staithe bench pick --json' prints them.",
             valueName: "file"))
     var pickCosts: String?
 
@@ -160,18 +160,14 @@ struct BenchSetting: ParsableArguments {
 
     private func readPickCosts() throws -> [Report.PickCost] {
         guard let pickCosts else { return [] }
-        let text = String(decoding: try File.read(pickCosts), as: UTF8.self)
-        return try text.split(separator: "\n").enumerated().compactMap { index, line in
-            let fields = line.split(separator: ",").map(String.init)
-            if index == 0, fields.first == "strategy" { return nil }
-            guard fields.count >= 3, let servers = Int(fields[1]),
-                let nanoseconds = Double(fields[2])
-            else {
-                throw ValidationError(
-                    "\(pickCosts):\(index + 1): a line is 'strategy,servers,nanoseconds'.")
-            }
-            return Report.PickCost(
-                strategy: fields[0], servers: servers, nanoseconds: nanoseconds)
+        guard let bytes = try? File.read(pickCosts),
+            let measured = AdminJSON.decode(BenchPick.Report.self, bytes)
+        else {
+            throw ValidationError(
+                "--pick-costs: '\(pickCosts)' is not what 'staithe bench pick --json' prints.")
+        }
+        return measured.figures.map {
+            Report.PickCost(strategy: $0.strategy, servers: $0.servers, nanoseconds: $0.pickNs)
         }
     }
 
