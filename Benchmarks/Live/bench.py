@@ -47,7 +47,8 @@ class Failure(Exception):
 
 class Scenario:
     def __init__(self, name, title, path="/small", connections=64, headers=(), upload=0, idle=0,
-                 tls=False, tcp=False, streams=0):
+                 tls=False, tcp=False, streams=0, keys=0):
+        self.keys = keys  # Different values of the query parameter `id`.
         self.name, self.title, self.path, self.tls, self.tcp = name, title, path, tls, tcp
         self.streams = streams  # HTTP/2, so many at once on each connection.
         self.connections, self.headers, self.upload, self.idle = connections, headers, upload, idle
@@ -75,6 +76,9 @@ SCENARIOS = [
     Scenario("tcp-10m", "TCP, 10 MiB, 16 connections", path="/10m", connections=16, tcp=True),
     Scenario("tls-idle", "2,000 idle TLS connections, one request each", idle=2000, tls=True),
 ]
+
+STRATEGY_SCENARIO = Scenario(
+    "strategies", "131 B, keep-alive, 64 connections, 1,000 keys; every strategy", keys=1000)
 
 
 # ---------------------------------------------------------------------------- processes
@@ -385,6 +389,32 @@ admin:
         return [executable, "run", "-c", directory / "staithe.yaml"]
 
 
+# As `staithe explain balance` lists them. The first is what the others are compared with.
+STRATEGIES = [
+    "round-robin", "deadline", "random", "p2c", "least-requests", "least-time", "peak-ewma",
+    "hot-cold", "join-idle-queue", "ring-hash", "maglev", "rendezvous",
+]
+
+
+class StaitheStrategy(Staithe):
+    """The same executable, one for each strategy. Those with a key take it from the query."""
+
+    def __init__(self, path, strategy):
+        super().__init__(path)
+        self.strategy = strategy
+        self.name = strategy
+
+    def command(self, executable, directory, port, origins):
+        command = super().command(executable, directory, port, origins)
+        file = directory / "staithe.yaml"
+        key = ', key: "query:id"' if self.strategy in STRATEGIES[-3:] else ""
+        text = file.read_text()
+        file.write_text(text.replace(
+            "\nprocess:\n",
+            f"\n    balance: {{ strategy: {self.strategy}{key} }}\nprocess:\n", 1))
+        return command
+
+
 class Nginx(Proxy):
     name = "nginx"
     passes_bytes = Path("/usr/lib/nginx/modules/ngx_stream_module.so").exists()
@@ -627,7 +657,8 @@ class Running:
             address = f"http://127.0.0.1:{self.tcp_port}"
         command.append(address + scenario.path)
         core = self.machine.load_core
-        environment = {**os.environ, "BENCH_UPLOAD_BYTES": str(scenario.upload)}
+        environment = {**os.environ, "BENCH_UPLOAD_BYTES": str(scenario.upload),
+                       "BENCH_KEYS": str(scenario.keys)}
         load = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
             start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
@@ -749,7 +780,8 @@ def summary_of(scenario, measured):
                 row["errors"][kind] = row["errors"].get(kind, 0) + count
         rows[name] = row
     for name, row in rows.items():
-        row["ratio"] = ratio_to(rows, key, name, ("nginx", "haproxy", "envoy"))
+        row["ratio"] = ratio_to(
+            rows, key, name, ("nginx", "haproxy", "envoy", "round-robin"))
         row["ratio_to_nginx_haproxy"] = ratio_to(rows, key, name, ("nginx", "haproxy"))
     return rows
 
@@ -831,7 +863,7 @@ def report_of(facts, results):
         "Ratios: to the best of nginx, HAProxy and Envoy, and to the better of nginx and HAProxy "
         "(of the others, for these themselves); lower is better.", "",
     ]
-    for scenario in SCENARIOS:
+    for scenario in [*SCENARIOS, STRATEGY_SCENARIO]:
         if scenario.name in results:
             lines += [f"## {scenario.title}", "", table_of(scenario, results[scenario.name]), ""]
     return "\n".join(lines)
@@ -852,6 +884,8 @@ def options_of(arguments):
     parser.add_argument(
         "--only", action="append", help="these proxies only: staithe, nginx, haproxy, envoy, "
         "haproxy-splice (not in the default set). May be repeated")
+    parser.add_argument("--strategies", action="store_true",
+                        help="instead of proxies, compare the strategies of this one")
     parser.add_argument("--staithe", metavar="PATH", help="default: .build/release/staithe")
     parser.add_argument("--json", metavar="FILE", help="also write the numbers here")
     parser.add_argument("--save", action="store_true",
@@ -865,6 +899,12 @@ def options_of(arguments):
 
 
 def chosen_proxies(options):
+    if options.strategies:
+        chosen = [StaitheStrategy(options.staithe, s) for s in STRATEGIES]
+        executable = chosen[0].find()
+        if not executable:
+            raise Failure("the release build is missing: `make` builds it")
+        return [(one, executable) for one in chosen]
     known = [Staithe(options.staithe), Nginx(), HAProxy(), Envoy(), HAProxySplicing()]
     wanted = options.only or ["staithe", "nginx", "haproxy", "envoy"]
     for name in wanted:
@@ -894,7 +934,8 @@ def run(options):
             raise Failure(f"{tool} is missing: Tests/Support/install.sh bench installs it")
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     hard = raise_descriptor_limit()
-    scenarios = [s for s in SCENARIOS if not options.scenario or s.name in options.scenario]
+    scenarios = [STRATEGY_SCENARIO] if options.strategies else [
+        s for s in SCENARIOS if not options.scenario or s.name in options.scenario]
     needed = max(max(2 * s.connections, s.idle) for s in scenarios) + 500
     if hard < needed:
         raise Failure(f"{needed} descriptors are needed, and the hard limit is {hard}")

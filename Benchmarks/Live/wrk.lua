@@ -6,6 +6,17 @@ if upload > 0 then
   wrk.headers["Content-Type"] = "application/octet-stream"
 end
 
+-- Keys for the strategies that have one: the query parameter id, from 1 to BENCH_KEYS in turns.
+local keys = tonumber(os.getenv("BENCH_KEYS") or "0")
+if keys > 0 then
+  local made, next = {}, 0
+  function request()
+    next = next % keys + 1
+    made[next] = made[next] or wrk.format(nil, wrk.path .. "?id=" .. next)
+    return made[next]
+  end
+end
+
 function done(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(

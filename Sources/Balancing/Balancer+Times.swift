@@ -6,6 +6,10 @@ import Timing
 /// A server that was not measured yet counts as the mean of those that were: neither a trap,
 /// as when the unseen is taken for the fastest, nor never tried. What has failed was recorded
 /// as slow (``ServerTime/failure(after:mean:)``), so failing is never fast.
+///
+/// An idle server costs its time per the heaviest weight, whatever its own: as with
+/// least-requests, idle ones come before busy ones and share by weight, so that at low load the
+/// heaviest machine does not get everything.
 extension Balancer {
     /// Servers that hot-cold compares when it does not look at all of them.
     private static let coldDraws = 5
@@ -23,8 +27,8 @@ extension Balancer {
             for index in 0..<count {
                 let weight = view.weight(index, in: tier)
                 guard weight > 0 else { continue }
-                let cost = timeCost(of: index, view, now: now)
-                best.consider(index, cost: cost, weight: weight, random: &random)
+                consider(
+                    index, weight, ties: weight, &best, view, now: now, random: &random)
             }
             return best.index
         }
@@ -34,20 +38,25 @@ extension Balancer {
                 let draw = lottery.draw(from: view, in: tier, besides: drawn, random: &random)
             else { break }
             drawn.insert(draw.index)
-            let cost = timeCost(of: draw.index, view, now: now)
-            best.consider(draw.index, cost: cost, weight: draw.weight, random: &random)
+            // Drawn by weight: of the tied, the first stays.
+            consider(
+                draw.index, draw.weight, ties: 0, &best, view, now: now, random: &random)
         }
         return best.index
     }
 
-    private mutating func timeCost<View: ServerView & ~Copyable & ~Escapable>(
-        of index: Int, _ view: borrowing View, now: LoopInstant
-    ) -> Float {
+    private mutating func consider<View: ServerView & ~Copyable & ~Escapable>(
+        _ index: Int, _ weight: Int, ties: Int, _ best: inout Lightest,
+        _ view: borrowing View, now: LoopInstant, random: inout some RandomNumberGenerator
+    ) {
         let time = view.answerTime(index)
         let average = time.isMeasured ? time.nanoseconds : prior
         // What has not come back yet is at least as slow as it is old.
         let known = max(average, view.ages(index).meanNanoseconds(now: now))
-        return Self.grouped(known) * Float(view.inFlight(index) &+ 1)
+        let inFlight = view.inFlight(index)
+        best.consider(
+            index, cost: Self.grouped(known) * Float(inFlight &+ 1),
+            per: inFlight == 0 ? heaviest : weight, ties: ties, random: &random)
     }
 
     /// A time rounded up to one of four in an octave: what differs by less is chance, and ties
@@ -75,8 +84,9 @@ extension Balancer {
             drawn.insert(draw.index)
             let time = view.answerTime(draw.index)
             let average = time.isMeasured ? time.faded(now: now) : prior
-            let cost = average * Float(view.inFlight(draw.index) &+ 1)
-            let weight = Float(draw.weight)
+            let inFlight = view.inFlight(draw.index)
+            let cost = average * Float(inFlight &+ 1)
+            let weight = Float(inFlight == 0 ? heaviest : draw.weight)
             if best == nil || cost * leastWeight < least * weight {
                 best = draw.index
                 least = cost
@@ -112,7 +122,7 @@ extension Balancer {
                     continue
                 }
                 let load = load(of: index, view, now: now)
-                sort(index, load, weight, &cold, &hot, view, random: &random)
+                sort(index, load, weight, ties: weight, &cold, &hot, view, random: &random)
             }
         } else {
             var drawn = Drawn()
@@ -124,7 +134,7 @@ extension Balancer {
                 drawn.insert(draw.index)
                 let load = load(of: draw.index, view, now: now)
                 if position == 0 { hotness.observe(load * 256 / Float(draw.weight)) }
-                sort(draw.index, load, draw.weight, &cold, &hot, view, random: &random)
+                sort(draw.index, load, draw.weight, ties: 0, &cold, &hot, view, random: &random)
             }
         }
         if let index = cold.index ?? hot.index { return index }
@@ -139,16 +149,16 @@ extension Balancer {
     }
 
     private mutating func sort<View: ServerView & ~Copyable & ~Escapable>(
-        _ index: Int, _ load: Float, _ weight: Int, _ cold: inout Lightest,
+        _ index: Int, _ load: Float, _ weight: Int, ties: Int, _ cold: inout Lightest,
         _ hot: inout Lightest, _ view: borrowing View,
         random: inout some RandomNumberGenerator
     ) {
         if load * 256 <= hotness.threshold * Float(weight) {
             let time = view.answerTime(index)
             let average = Self.grouped(time.isMeasured ? time.nanoseconds : prior)
-            cold.consider(index, cost: average, weight: weight, random: &random)
+            cold.consider(index, cost: average, per: 1, ties: ties, random: &random)
         } else if cold.index == nil {
-            hot.consider(index, cost: load, weight: weight, random: &random)
+            hot.consider(index, cost: load, per: weight, ties: ties, random: &random)
         }
     }
 
@@ -174,7 +184,8 @@ extension Balancer {
     }
 }
 
-/// The least cost per weight met so far; among ties each with the probability of its weight.
+/// The least cost per weight met so far; among ties each with the probability of its `ties`, or
+/// the first when those are 0.
 private struct Lightest: BitwiseCopyable {
     /// −1 for none yet: its cost is infinite, for no weight.
     private var found = -1
@@ -185,10 +196,10 @@ private struct Lightest: BitwiseCopyable {
     var index: Int? { found < 0 ? nil : found }
 
     mutating func consider(
-        _ candidate: Int, cost candidateCost: Float, weight candidateWeight: Int,
-        random: inout some RandomNumberGenerator
+        _ candidate: Int, cost candidateCost: Float, per costWeight: Int,
+        ties candidateWeight: Int, random: inout some RandomNumberGenerator
     ) {
-        let newWeight = Float(candidateWeight)
+        let newWeight = Float(costWeight)
         let new = candidateCost * weight
         let old = cost * newWeight
         if new < old {

@@ -14,7 +14,11 @@ struct IdleQueue: ~Copyable {
     init(count: Int, random: inout some RandomNumberGenerator) {
         ring = FixedArray(repeating: 0, count: count)
         isQueued = FixedArray(repeating: false, count: count)
-        for server in (0..<count).shuffled(using: &random) { add(server) }
+        var order = Array(0..<count)
+        for place in 0..<count {
+            order.swapAt(place, place + random.next().share(of: count - place))
+        }
+        for server in order { add(server) }
     }
 
     /// Nothing when it is queued already.

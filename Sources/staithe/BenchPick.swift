@@ -119,4 +119,14 @@ struct CountList: ExpressibleByArgument {
     var defaultValueDescription: String { counts.map(String.init).joined(separator: ",") }
 }
 
-extension Strategy: @retroactive ExpressibleByArgument {}
+/// One strategy by its word in the configuration.
+struct StrategyName: ExpressibleByArgument {
+    var strategy: Strategy
+
+    init?(argument: String) {
+        guard let strategy = Strategy(rawValue: argument) else { return nil }
+        self.strategy = strategy
+    }
+
+    static var allValueStrings: [String] { Strategy.allCases.map(\.rawValue) }
+}

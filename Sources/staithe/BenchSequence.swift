@@ -14,8 +14,10 @@ struct BenchSequence: ParsableCommand {
             order of preference, or without one the share of keys that each server has.
             """)
 
-    @Option(help: "The strategy.")
-    var strategy: Strategy
+    @Option(name: .customLong("strategy"), help: "The strategy.")
+    var strategyName: StrategyName
+
+    private var strategy: Strategy { strategyName.strategy }
 
     @Option(help: ArgumentHelp("The servers' weights, 0 to 1000.", valueName: "5,1,1"))
     var weights = WeightList([1, 1, 1])

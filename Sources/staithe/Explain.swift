@@ -18,10 +18,10 @@ struct ExplainBalance: ParsableCommand {
         abstract: "What each strategy does, costs, is good at, and what breaks it.")
 
     @Argument(help: "Only this strategy.")
-    var strategy: Strategy?
+    var strategy: StrategyName?
 
     func run() {
-        let texts = (strategy.map { [$0] } ?? Strategy.allCases).map(Self.text)
+        let texts = (strategy.map { [$0.strategy] } ?? Strategy.allCases).map(Self.text)
         StandardStream.output.print(texts.joined(separator: "\n\n"))
     }
 

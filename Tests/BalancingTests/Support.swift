@@ -26,12 +26,18 @@ struct Servers: ServerView {
     var weights: [Int]
     var inFlight: [Int]
     var tiers: [Int]
+    var times: [ServerTime]
+    var ages: [InFlightAges]
+    var foreign: [Int]
 
     /// - Parameter weights: in units of the configuration.
     init(weights: [Int]) {
         self.weights = weights.map { $0 * 256 }
         inFlight = Array(repeating: 0, count: weights.count)
         tiers = Array(repeating: 0, count: weights.count)
+        times = Array(repeating: ServerTime(), count: weights.count)
+        ages = Array(repeating: InFlightAges(), count: weights.count)
+        foreign = Array(repeating: 0, count: weights.count)
     }
     init(count: Int) { self.init(weights: Array(repeating: 1, count: count)) }
 
@@ -40,6 +46,9 @@ struct Servers: ServerView {
     func weight(_ index: Int) -> Int { weights[index] }
     func inFlight(_ index: Int) -> Int { inFlight[index] }
     func tier(_ index: Int) -> Int { tiers[index] }
+    func answerTime(_ index: Int) -> ServerTime { times[index] }
+    func ages(_ index: Int) -> InFlightAges { ages[index] }
+    func foreignLoad(_ index: Int, now: LoopInstant) -> Int { foreign[index] }
 }
 
 extension ServerIdentity {
@@ -75,6 +84,12 @@ extension Balancer {
         rebuild(
             settings, servers: ServerIdentity.some(weights: Array(repeating: 1, count: count)),
             oldIndex: oldIndex, random: &random)
+    }
+
+    /// The servers of the next picks; randomness has no part in it.
+    mutating func sequence(_ servers: Servers, picks count: Int) -> [Int] {
+        var random = ZeroGenerator()
+        return (0..<count).map { _ in pick(servers, random: &random) ?? -1 }
     }
 
     /// How often each server is picked in `count` picks.
