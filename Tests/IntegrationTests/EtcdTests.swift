@@ -282,7 +282,10 @@ struct EtcdTests {
             let order = (0..<3).map { etcd.endpoints[(first + $0) % 3] }
             var plan = plan(
                 etcd, endpoints: "[" + order.map { "\"\($0)\"" }.joined(separator: ", ") + "]")
-            plan.service += "\nbalance: { strategy: maglev, key: 'header:X-Key' }"
+            // Names and weights alone: a bound looks at loads and a warm-up at times, and each
+            // staithe has its own.
+            plan.service += "\nbalance: { strategy: maglev, key: 'header:X-Key', "
+            plan.service += "slow_start: off, bounded_load: off }"
             return try ProxyProcess(plan)
         }
         let proxies = try (0..<3).map { try proxy($0) }
