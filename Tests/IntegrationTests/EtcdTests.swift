@@ -364,7 +364,7 @@ struct EtcdTests {
         func check(_ etcd: String) throws -> String {
             let directory = TemporaryDirectory()
             try directory.write(
-                "listen: 8080\nservices:\n  app:\n    discover:\n      etcd: \(etcd)\n",
+                "listeners: { web: { address: \":8080\" } }\nservices:\n  app:\n    discover:\n      etcd: \(etcd)\n",
                 to: "a.yaml")
             let result = try ProxyProcess.command(["check", directory.file("a.yaml")])
             return result.output
