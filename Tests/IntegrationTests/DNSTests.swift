@@ -149,9 +149,7 @@ struct DNSTests {
         #expect(try check("{ name: a, port: 1, type: srv }").contains("'port' has no meaning"))
         #expect(try check("{ name: a, port: 1, type: mx }").contains("write a, aaaa or srv"))
         #expect(try check("{ name: a, port: 1, refresh: 2h }").contains("'1s' to '60s'"))
-        #expect(
-            try check("{ name: a, port: 1, nameservers: [ns1] }").contains("numeric")
-                || check("{ name: a, port: 1, nameservers: [ns1] }").contains("no port"))
+        #expect(try check("{ name: a, port: 1, nameservers: [ns1] }").contains("must be numeric"))
         #expect(try check("{ nmae: a, port: 1 }").contains("did you mean 'name'?"))
     }
 }
