@@ -138,7 +138,8 @@ struct DNSTests {
         func check(_ dns: String) throws -> String {
             let directory = TemporaryDirectory()
             try directory.write(
-                "listeners: { web: { address: \":8080\" } }\nservices:\n  app:\n    discover:\n      dns: \(dns)\n",
+                "listeners: { web: { address: \":8080\" } }\n"
+                    + "services:\n  app:\n    discover:\n      dns: \(dns)\n",
                 to: "a.yaml")
             let result = try ProxyProcess.command(["check", directory.file("a.yaml")])
             #expect(result.status == 78, "\(dns): \(result)")

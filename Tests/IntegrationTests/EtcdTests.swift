@@ -270,7 +270,7 @@ struct EtcdTests {
     // MARK: Three members
 
     @Test(
-        "Three staithes, three members, six servers: whatever happens to them, no request fails, and all pick alike"
+        "Three staithes, three members, six servers: no request fails, and all pick alike"
     )
     func cluster() throws {
         let etcd = try EtcdCluster(3)
@@ -364,7 +364,8 @@ struct EtcdTests {
         func check(_ etcd: String) throws -> String {
             let directory = TemporaryDirectory()
             try directory.write(
-                "listeners: { web: { address: \":8080\" } }\nservices:\n  app:\n    discover:\n      etcd: \(etcd)\n",
+                "listeners: { web: { address: \":8080\" } }\n"
+                    + "services:\n  app:\n    discover:\n      etcd: \(etcd)\n",
                 to: "a.yaml")
             let result = try ProxyProcess.command(["check", directory.file("a.yaml")])
             return result.output

@@ -11,7 +11,7 @@ public import Timing
 ///              ▲    │                    ▲ │                  │                 │   ▲     │
 ///              │    │ failed             │ │ failed           │ failed          │   └─────┘
 ///              │    ▼                    │ ▼                  ▼                 │   events, probes,
-///              └── paused ◀──────────────┴──── every member has failed ◀────────┘   lists again
+///              └── paused ◀──────────────┴─── every member has failed ◀─────────┘   lists again
 /// ```
 ///
 /// - A member that fails is left for the next one at once; only when all have failed in a row,
