@@ -61,7 +61,7 @@ public struct TrafficLog: Sendable {
     /// What stands behind the date: HAProxy's names and timers, or a quoted request.
     private mutating func readLine(_ time: LogTime, behind rest: Substring) -> Bool {
         let words = rest.split(separator: " ")
-        if words.count > 3, words[1].contains("/") {
+        if words.count > 3, !words[0].hasPrefix("\""), words[1].contains("/") {
             let timers = words[2].split(separator: "/").map { Double($0) }
             guard timers.count == 5, let response = timers[3] else { return false }
             arrivals.append(time.seconds)

@@ -53,7 +53,7 @@ struct VerdictTests {
             servers: 4
             load: 0.5
             requests: 3000
-            proxy: bare
+            proxy: {hold_failed_slots: off, retries: off, outliers: off}
             events: [{at: 0, fault: refuse, servers: [1]}]
             """, ["least-requests", "round-robin", "random"])
         let variant = report.comparisons[0].variants[0]

@@ -142,7 +142,7 @@ struct ScenarioFileTests {
                     + "events: [{at: 0, fault: hang, servers: [1], speed: 1}]", 4, 45,
                 "means nothing to the fault"
             ),
-            ("servers: [\nload", 2, 1, ""),
+            ("servers: [\nload", 1, 10, "never closed"),
         ])
     func mistakes(_ entry: (text: String, line: Int, column: Int, sentence: String)) throws {
         let outcome = read(entry.text)

@@ -124,12 +124,12 @@ struct ArrivalTests {
     @Test(
         "keep the rate that the load asks for",
         arguments: [
-            ArrivalProcess.poisson, .constant, .bursty(peak: 3, length: 20, share: 0.1),
+            ArrivalProcess.poisson, .constant, .bursty(peak: 3, length: 5, share: 0.2),
             .gaps([1, 2, 3, 4, 0.5]),
         ])
     func rates(process: ArrivalProcess) throws {
         let rate = try rate(process).rate
-        #expect(abs(rate - 1) < 0.06, "\(rate)")
+        #expect(abs(rate - 1) < 0.08, "\(rate)")
     }
 
     @Test("that come in bursts wait longer than those that come evenly")
@@ -324,7 +324,7 @@ struct MembershipTests {
         let drained = try result(.drain([4]))
         #expect(drained.failureCount == 0)
         #expect(drained.stretches[120...].allSatisfy { $0.picks[4] == 0 })
-        let killed = try result(.leave([4]))
+        let killed = try result(.leave([3, 4]))
         #expect(killed.failures[.reset, default: 0] > 0)
     }
 
