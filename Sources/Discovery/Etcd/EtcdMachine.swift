@@ -10,7 +10,7 @@ public import Timing
 ///  begin ──▶ authenticating ──────────▶ listing ──────────▶ opening ──────────▶ watching ─┐
 ///              ▲    │                    ▲ │                  │                 │   ▲     │
 ///              │    │ failed             │ │ failed           │ failed          │   └─────┘
-///              │    ▼                    │ ▼                  ▼                 │   events, probes,
+///              │    ▼                    │ ▼                  ▼                 │   events, probes
 ///              └── paused ◀──────────────┴─── every member has failed ◀─────────┘   lists again
 /// ```
 ///
