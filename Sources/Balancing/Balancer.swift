@@ -66,7 +66,8 @@ public struct Balancer: ~Copyable {
         idle = IdleQueue(count: queues ? servers.count : 0, random: &random)
         ring = HashRing([])
         maglev = MaglevTable([])
-        scores = RendezvousScores(strategy.usesKey ? servers : [])
+        scores = RendezvousScores(
+            strategy.usesKey ? servers : [], remembers: strategy == .rendezvous)
         switch table ?? HashTable(strategy, servers: servers) {
         case .ring(let ring)?: self.ring = ring
         case .maglev(let maglev)?: self.maglev = maglev

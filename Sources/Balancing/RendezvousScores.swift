@@ -24,13 +24,14 @@ struct RendezvousScores: ~Copyable {
     /// By bucket; empty in small pools.
     private var holders: FixedArray<UInt16>
 
-    init(_ servers: [ServerIdentity]) {
+    /// - Parameter remembers: whether ``holder(of:)`` is going to be asked.
+    init(_ servers: [ServerIdentity], remembers: Bool) {
         precondition(servers.count < Int(Self.unknown))
         names = FixedArray(servers.map { StableHash.hash($0.name) })
         reciprocals = FixedArray(servers.map { Self.reciprocal(of: $0) })
         let primary = servers.filter { Self.reciprocal(of: $0) < .infinity }
         isUniform = primary.allSatisfy { $0.weight == primary[0].weight }
-        let isDirect = servers.count <= Self.directLimit
+        let isDirect = !remembers || servers.count <= Self.directLimit
         holders = FixedArray(
             repeating: Self.unknown, count: isDirect ? 0 : 1 << Int(Self.bucketBits))
     }
@@ -114,7 +115,7 @@ struct RendezvousScores: ~Copyable {
 
     /// Follows a change of the membership or of weights.
     mutating func rebuild(_ servers: [ServerIdentity], oldIndex: (Int) -> Int?) {
-        var old = RendezvousScores(servers)
+        var old = RendezvousScores(servers, remembers: true)
         swap(&self, &old)
         guard holders.count > 0, old.holders.count > 0 else { return }
         var newIndex = [UInt16](repeating: Self.unknown, count: old.names.count)

@@ -28,7 +28,8 @@ final class OutgoingCall {
 
     private let loop: ControlLoop
     private let target: Target
-    private let handler: (Event) -> Void
+    /// `nil` once the call is over: whoever waits for it may hold it.
+    private var handler: ((Event) -> Void)?
     private let secure: SecureExchange?
     private var socket: OpenSocket?
     private var watch: ControlLoop.Watch?
@@ -88,13 +89,17 @@ final class OutgoingCall {
         timer = nil
         watch = nil
         socket = nil
+        handler = nil
     }
 
-    private func fail(_ sentence: String) {
+    private func end(_ event: Event) {
         guard stage != .over else { return }
+        let handler = handler
         cancel()
-        handler(.failed(sentence))
+        handler?(event)
     }
+
+    private func fail(_ sentence: String) { end(.failed(sentence)) }
 
     private func ready(_ readiness: Readiness) {
         guard let socket else { return }
@@ -163,11 +168,9 @@ final class OutgoingCall {
                 switch piece {
                 case .head(let head):
                     if isStream, let timer { loop.cancel(timer) }
-                    handler(.head(status: head.status))
-                case .content(let bytes): handler(.content(bytes))
-                case .end:
-                    cancel()
-                    handler(.ended)
+                    handler?(.head(status: head.status))
+                case .content(let bytes): handler?(.content(bytes))
+                case .end: end(.ended)
                 }
             }
         } catch {

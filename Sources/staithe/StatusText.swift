@@ -36,7 +36,8 @@ enum StatusText {
             let reason = source.reason.map { ": \($0)" } ?? ""
             let isKept = source.servers > 0 ? "; its servers stay as they are known" : ""
             lines.append(
-                "\(indent)\(source.name) \(source.state) since \(clock(source.since))\(reason)\(isKept)"
+                "\(indent)\(source.name) \(source.state) since \(clock(source.since))"
+                    + reason + isKept
             )
         }
         for warning in source.warnings {

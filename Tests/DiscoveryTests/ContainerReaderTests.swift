@@ -174,8 +174,8 @@ struct ContainerReaderTests {
         #expect(wrong.server == nil)
         #expect(
             wrong.warnings == [
-                "container web_1: it is not in the network 'frnt'; it is in back, front; correct the "
-                    + "name, or connect the container"
+                "container web_1: it is not in the network 'frnt'; it is in back, front; correct "
+                    + "the name, or connect the container"
             ])
         let only = make(
             container(["staithe.network": "frnt"], networks: ["back": "10.1.0.5"], mode: "back"))
@@ -198,8 +198,8 @@ struct ContainerReaderTests {
         #expect(several.address == "127.0.0.2:80")
         #expect(
             several.warnings == [
-                "container web_1: it exposes several ports (80, 8080), and 80 is used; say which with "
-                    + "'staithe.port'"
+                "container web_1: it exposes several ports (80, 8080), and 80 is used; say which "
+                    + "with 'staithe.port'"
             ])
         let none = make(container(onHost, ports: []))
         #expect(none.server == nil)

@@ -40,11 +40,12 @@ struct ContainerPlays {
     private func address(_ number: Int) -> String { "127.7.\(number / 200).\(number % 200 + 1)" }
 
     private func start(
-        _ engine: RealEngine, _ number: Int, mode: String = "graceful", options: [String] = []
+        _ engine: RealEngine, _ number: Int, mode: String = "graceful",
+        image: String = RealEngine.image
     ) throws {
         try engine.start(
             "web\(number)", at: address(number), labels: [Self.label],
-            settings: ["MODE=\(mode)", "DRAIN=1000"], options: options)
+            settings: ["MODE=\(mode)", "DRAIN=1000"], image: image)
     }
 
     private func wait(_ proxy: ProxyProcess, for count: Int) throws {
@@ -212,12 +213,11 @@ struct ContainerPlays {
     func healthChecks() throws {
         guard let engine = engine() else { return }
         let proxy = try proxy(engine)
-        let check = ["--health-cmd", "/srv check", "--health-interval", "1s"]
-        try start(engine, 0, options: check)
+        try start(engine, 0, image: RealEngine.checkedImage)
         try wait(proxy, for: 1)
         let load = load(proxy)
         for number in 1..<(Machine.isSoak ? 12 : 4) {
-            try start(engine, number, options: check)
+            try start(engine, number, image: RealEngine.checkedImage)
             try wait(proxy, for: number + 1)
             more(60, of: load)
         }

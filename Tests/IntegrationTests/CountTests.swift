@@ -127,6 +127,38 @@ struct CountTests {
     }
 
     @Test(
+        "A pick of any strategy allocates nothing and retains nothing, nor does a shadow's",
+        .enabled(if: release != nil, "needs the release build: make test names it"),
+        arguments: [
+            "round-robin", "deadline", "random", "p2c", "first", "least-time", "peak-ewma",
+            "{ strategy: hot-cold, load_header: Server }", "join-idle-queue",
+            "{ strategy: ring-hash, key: query:id }", "{ strategy: maglev, key: client-ip }",
+            "{ strategy: rendezvous, key: header:Host }",
+            "{ strategy: least-requests, shadow: least-time }",
+        ])
+    func picks(balance: String) throws {
+        let servers = try (0..<3).map { _ in try NginxServer(text: "x") }
+        let (proxy, file) = try countedProxy(
+            ProxyPlan(servers: servers.map(\.port), service: "balance: \(balance)"))
+        let client = try proxy.client()
+        func ask(_ rounds: Int) throws {
+            for round in 0..<rounds {
+                #expect(try client.ask(get("/?id=\(round)")).status == 200)
+            }
+        }
+        // Long enough for every server to have a connection that is kept.
+        try ask(100)
+        #expect(Counts(file: file).retains > 0, "nothing is counted")
+        var leanest = Housekeeping.max
+        for _ in 0..<10 {
+            let start = Counts(file: file)
+            try ask(50)
+            leanest = min(leanest, Counts(file: file).housekeeping(since: start))
+        }
+        #expect(leanest == Housekeeping())
+    }
+
+    @Test(
         "Requests with content allocate and retain nothing either",
         .enabled(if: release != nil, "needs the release build: make test names it"))
     func content() throws {

@@ -12,6 +12,8 @@ public final class RealEngine: Prop {
     }
 
     public static let image = "staithe-test:1"
+    /// The same with a health check each second.
+    public static let checkedImage = "staithe-test:checked"
 
     public let directory: TemporaryDirectory
     public let socket: String
@@ -72,13 +74,19 @@ public final class RealEngine: Prop {
         guard built.status == 0 else {
             throw Unavailable(description: "the server cannot be compiled: \(built.errors)")
         }
+        try makeImage(Self.image, "HEALTHCHECK NONE")
+        try makeImage(
+            Self.checkedImage, "HEALTHCHECK --interval=1s --retries=2 CMD [\"/srv\",\"check\"]")
+    }
+
+    private func makeImage(_ name: String, _ check: String) throws {
         let imported = try run(
             "/bin/sh",
             [
                 "-c",
                 "tar -C '\(directory.path)' -c srv | '\(docker)' import "
                     + "--change 'ENTRYPOINT [\"/srv\"]' --change 'EXPOSE 8080' "
-                    + "--change 'HEALTHCHECK NONE' - \(Self.image)",
+                    + "--change '\(check)' - \(name)",
             ], environment: environment, seconds: 60)
         guard imported.status == 0 else {
             throw Unavailable(description: "the image cannot be made: \(imported.errors)")
@@ -116,15 +124,16 @@ public final class RealEngine: Prop {
     ///   - labels: beside `staithe.address`.
     ///   - settings: of the server: `MODE=graceful`.
     ///   - options: of `docker run`.
+    ///   - image: the one with a health check, or without.
     public func start(
         _ name: String, at address: String, labels: [String], settings: [String] = [],
-        options: [String] = []
+        options: [String] = [], image: String = RealEngine.image
     ) throws {
         var words = ["run", "-d", "--name", name, "--network", "host"]
         words += ["-e", "ADDR=\(address):8080", "-e", "NAME=\(name)"]
         for setting in settings { words += ["-e", setting] }
         for label in ["staithe.address=\(address)"] + labels { words += ["-l", label] }
-        let result = try command(words + options + [Self.image])
+        let result = try command(words + options + [image])
         guard result.status == 0 else { throw Unavailable(description: result.errors) }
     }
 
@@ -143,6 +152,9 @@ public final class RealEngine: Prop {
         guard let program = Machine.program("dockerd") else { return }
         let next = try Self.start(program, directory, liveRestore: isLiveRestoring)
         daemon.withLock { $0 = next }
+        // The engine outlives its containers, so that they can be taken away: props are stopped
+        // in the reverse order, and the new process is the newest.
+        Props.keep(self)
         guard waitUntilAnswering() else {
             throw Unavailable(description: "dockerd does not come back: \(next.log)")
         }
