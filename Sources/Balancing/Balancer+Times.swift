@@ -108,12 +108,8 @@ extension Balancer {
         var cold = Lightest()
         var hot = Lightest()
         if count <= Self.scanLimit {
-            observed = observed &+ 1 >= count ? 0 : observed &+ 1
-            let seen = view.weight(observed, in: tier)
-            if seen > 0 {
-                let load = load(of: observed, view, now: now)
-                hotness.observe(load * 256 / Float(seen))
-            }
+            // One server in every fourth pick is enough to know the loads.
+            if untilPrior & 3 == 0 { observeNext(view, in: tier, now: now) }
             for index in 0..<count {
                 let weight = view.weight(index, in: tier)
                 guard weight > 0 else { continue }
@@ -140,6 +136,15 @@ extension Balancer {
         if let index = cold.index ?? hot.index { return index }
         // Only warming servers, none of which was seen.
         return drawOne(view, in: tier, random: &random)
+    }
+
+    private mutating func observeNext<View: ServerView & ~Copyable & ~Escapable>(
+        _ view: borrowing View, in tier: Tier, now: LoopInstant
+    ) {
+        observed = observed &+ 1 >= count ? 0 : observed &+ 1
+        let weight = view.weight(observed, in: tier)
+        guard weight > 0 else { return }
+        hotness.observe(load(of: observed, view, now: now) * 256 / Float(weight))
     }
 
     private mutating func load<View: ServerView & ~Copyable & ~Escapable>(
