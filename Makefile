@@ -10,7 +10,8 @@ FORMATTED = Package.swift Sources Tests
 STATIC = -Xswiftc -static-executable -Xswiftc -use-ld=lld -Xlinker --icf=all -Xlinker -s \
     -Xlinker --no-eh-frame-hdr -Xlinker -T -Xlinker $(CURDIR)/Packaging/static.ld
 STATIC_BINARY = .build/static/release/staithe
-STATIC_BYTES = 20000000
+# 20 MiB.
+STATIC_BYTES = 20971520
 IMAGE_ROOT = .build/image/root
 IMAGE = .build/image/staithe.tar
 

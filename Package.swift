@@ -18,6 +18,9 @@ let house: [SwiftSetting] = [
 /// `Memory` alone hands out spans of its own storage, which needs lifetime annotations.
 let memoryRoom = house + [.enableExperimentalFeature("Lifetimes")]
 
+/// Rooms that run seldom are compiled for size: the static binary has a bound.
+let calmRoom = house + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+
 /// One room of the house: a target, and the rooms of lower floors that it may use.
 func room(
     _ name: String, uses dependencies: [Target.Dependency], settings: [SwiftSetting] = house
@@ -56,7 +59,7 @@ let package = Package(
         // Floor 2: facts and decisions.
         room("Linux", uses: ["CLinux", "Timing", "Memory"]),
         room("HTTP", uses: ["Memory"]),
-        room("YAML", uses: ["CLibYAML"]),
+        room("YAML", uses: ["CLibYAML"], settings: calmRoom),
         room("Balancing", uses: ["Memory", "Timing"]),
         room("Health", uses: ["Timing"]),
         room("Telemetry", uses: ["Timing", "Memory"]),
@@ -70,7 +73,8 @@ let package = Package(
         room("Preamble", uses: ["Linux", "Memory"]),
         room("Reactor", uses: ["Linux", "Memory", "Timing"]),
         room("Resolving", uses: ["CCAres", "CLinux", "Linux", "Timing"]),
-        room("Configuration", uses: ["YAML", "HTTP", "Balancing", "Timing"]),
+        room(
+            "Configuration", uses: ["YAML", "HTTP", "Balancing", "Timing"], settings: calmRoom),
         room(
             "Simulation",
             uses: ["Balancing", "Health", "Statistics", "Memory", "Numerics", "Timing"]),
@@ -79,10 +83,11 @@ let package = Package(
         room("Routing", uses: ["Configuration", "HTTP", "Memory"]),
         room(
             "Scenarios",
-            uses: ["Simulation", "Configuration", "YAML", "Health", "Timing"]),
+            uses: ["Simulation", "Configuration", "YAML", "Health", "Timing"], settings: calmRoom),
         room(
             "Discovery",
-            uses: ["Configuration", "Resolving", "HTTP1", "HTTP", "Linux", "Memory", "Timing"]),
+            uses: ["Configuration", "Resolving", "HTTP1", "HTTP", "Linux", "Memory", "Timing"],
+            settings: calmRoom),
 
         // Floor 5: the fast side, and what is measured.
         room(
@@ -93,7 +98,8 @@ let package = Package(
             ]),
         room(
             "Reporting",
-            uses: ["Scenarios", "Simulation", "Balancing", "Statistics", "Theory"]),
+            uses: ["Scenarios", "Simulation", "Balancing", "Statistics", "Theory"],
+            settings: calmRoom),
 
         // Floor 6: the calm side.
         room(
@@ -103,7 +109,7 @@ let package = Package(
                 "Reactor", "Resolving", "HTTP", "Balancing", "Health", "Telemetry", "Linux",
                 "Memory", "Timing",
                 .product(name: "Logging", package: "swift-log"),
-            ]),
+            ], settings: calmRoom),
 
         // Floor 7: the executable.
         .executableTarget(

@@ -5,7 +5,8 @@ import Timing
 ///
 /// A server that was not measured yet counts as the mean of those that were: neither a trap,
 /// as when the unseen is taken for the fastest, nor never tried. What has failed was recorded
-/// as slow (``ServerTime/failure(after:mean:)``), so failing is never fast.
+/// as slow (``ServerTime/failure(after:mean:)``), so failing is never fast. An average that
+/// nobody refreshes fades, so that a server that was slow once is tried again.
 ///
 /// An idle server costs its time per the heaviest weight, whatever its own: as with
 /// least-requests, idle ones come before busy ones and share by weight, so that at low load the
@@ -21,7 +22,7 @@ extension Balancer {
         _ view: borrowing View, in tier: Tier, now: LoopInstant,
         random: inout some RandomNumberGenerator
     ) -> Int? {
-        findPrior(view, now: now, fades: false)
+        findPrior(view, now: now)
         var best = Lightest()
         if count <= Self.scanLimit {
             for index in 0..<count {
@@ -50,7 +51,7 @@ extension Balancer {
         _ view: borrowing View, now: LoopInstant, random: inout some RandomNumberGenerator
     ) {
         let time = view.answerTime(index)
-        let average = time.isMeasured ? time.nanoseconds : prior
+        let average = time.isMeasured ? time.faded(now: now) : prior
         // What has not come back yet is at least as slow as it is old.
         let known = max(average, view.ages(index).meanNanoseconds(now: now))
         let inFlight = view.inFlight(index)
@@ -72,7 +73,7 @@ extension Balancer {
         _ view: borrowing View, in tier: Tier, now: LoopInstant,
         random: inout some RandomNumberGenerator
     ) -> Int? {
-        findPrior(view, now: now, fades: true)
+        findPrior(view, now: now)
         var drawn = Drawn()
         var best: Int?
         var least: Float = 0
@@ -104,16 +105,12 @@ extension Balancer {
         _ view: borrowing View, in tier: Tier, now: LoopInstant,
         random: inout some RandomNumberGenerator
     ) -> Int? {
-        findPrior(view, now: now, fades: false)
+        findPrior(view, now: now)
         var cold = Lightest()
         var hot = Lightest()
         if count <= Self.scanLimit {
-            observed = observed &+ 1 >= count ? 0 : observed &+ 1
-            let seen = view.weight(observed, in: tier)
-            if seen > 0 {
-                let load = load(of: observed, view, now: now)
-                hotness.observe(load * 256 / Float(seen))
-            }
+            // One server in every fourth pick is enough to know the loads.
+            if untilPrior & 3 == 0 { observeNext(view, in: tier, now: now) }
             for index in 0..<count {
                 let weight = view.weight(index, in: tier)
                 guard weight > 0 else { continue }
@@ -122,7 +119,8 @@ extension Balancer {
                     continue
                 }
                 let load = load(of: index, view, now: now)
-                sort(index, load, weight, ties: weight, &cold, &hot, view, random: &random)
+                sort(
+                    index, load, weight, ties: weight, &cold, &hot, view, now: now, random: &random)
             }
         } else {
             var drawn = Drawn()
@@ -134,12 +132,23 @@ extension Balancer {
                 drawn.insert(draw.index)
                 let load = load(of: draw.index, view, now: now)
                 if position == 0 { hotness.observe(load * 256 / Float(draw.weight)) }
-                sort(draw.index, load, draw.weight, ties: 0, &cold, &hot, view, random: &random)
+                sort(
+                    draw.index, load, draw.weight, ties: 0, &cold, &hot, view, now: now,
+                    random: &random)
             }
         }
         if let index = cold.index ?? hot.index { return index }
         // Only warming servers, none of which was seen.
         return drawOne(view, in: tier, random: &random)
+    }
+
+    private mutating func observeNext<View: ServerView & ~Copyable & ~Escapable>(
+        _ view: borrowing View, in tier: Tier, now: LoopInstant
+    ) {
+        observed = observed &+ 1 >= count ? 0 : observed &+ 1
+        let weight = view.weight(observed, in: tier)
+        guard weight > 0 else { return }
+        hotness.observe(load(of: observed, view, now: now) * 256 / Float(weight))
     }
 
     private mutating func load<View: ServerView & ~Copyable & ~Escapable>(
@@ -150,12 +159,12 @@ extension Balancer {
 
     private mutating func sort<View: ServerView & ~Copyable & ~Escapable>(
         _ index: Int, _ load: Float, _ weight: Int, ties: Int, _ cold: inout Lightest,
-        _ hot: inout Lightest, _ view: borrowing View,
+        _ hot: inout Lightest, _ view: borrowing View, now: LoopInstant,
         random: inout some RandomNumberGenerator
     ) {
         if load * 256 <= hotness.threshold * Float(weight) {
             let time = view.answerTime(index)
-            let average = Self.grouped(time.isMeasured ? time.nanoseconds : prior)
+            let average = Self.grouped(time.isMeasured ? time.faded(now: now) : prior)
             cold.consider(index, cost: average, per: 1, ties: ties, random: &random)
         } else if cold.index == nil {
             hot.consider(index, cost: load, per: weight, ties: ties, random: &random)
@@ -167,7 +176,7 @@ extension Balancer {
     /// The mean of what the servers take, for those of whom nothing is known. Looks at all of
     /// them once in eight picks for each, and more often until there is something to see.
     private mutating func findPrior<View: ServerView & ~Copyable & ~Escapable>(
-        _ view: borrowing View, now: LoopInstant, fades: Bool
+        _ view: borrowing View, now: LoopInstant
     ) {
         untilPrior &-= 1
         guard untilPrior < 0 else { return }
@@ -176,7 +185,7 @@ extension Balancer {
         for index in 0..<count {
             let time = view.answerTime(index)
             guard time.isMeasured else { continue }
-            sum += fades ? time.faded(now: now) : time.nanoseconds
+            sum += time.faded(now: now)
             measured += 1
         }
         prior = measured > 0 ? sum / measured : 1

@@ -44,12 +44,14 @@ public struct ServerTime: Equatable, Sendable, BitwiseCopyable {
 
     // MARK: - Least time
 
-    /// An answer came: 0.95 of the old average and 0.05 of this; the first one as it is.
+    /// An answer came: 0.95 of the old average and 0.05 of this, or more of this when the last
+    /// one is seconds ago; the first one as it is.
     public func answered(after duration: Interval, now: LoopInstant) -> ServerTime {
         let sample = Float(duration.nanoseconds)
         guard isMeasured else { return ServerTime(nanoseconds: sample, at: now) }
-        return ServerTime(
-            nanoseconds: nanoseconds + Self.newShare * (sample - nanoseconds), at: now)
+        let elapsed = Self.stamp(now) &- (bits >> 32) & 0xFFFF_FFFF
+        let kept = elapsed < 1 << 31 ? min(1 - Self.newShare, Self.decay(elapsed)) : 1
+        return ServerTime(nanoseconds: sample + kept * (nanoseconds - sample), at: now)
     }
 
     // MARK: - Peak EWMA

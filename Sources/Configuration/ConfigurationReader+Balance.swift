@@ -27,7 +27,9 @@ extension ConfigurationReader {
                     Value.orOff(text, Value.percent).map { Int((($0 ?? 0) * 100).rounded()) }
                 }
             case "shadow":
-                read(field, into: &balance.shadow) { Value.orOff($0, Self.strategy) }
+                read(field, into: &balance.shadow) { text in
+                    Value.isOff(text) ? .success(nil) : Self.strategy(text).map { $0 }
+                }
             case "slow_start":
                 read(field, into: &balance.slowStart) { text in
                     Value.orOff(text) { Value.duration($0, allowsZero: true) }

@@ -71,17 +71,16 @@ extension Value {
         if let address = NumericAddress.version6(text[...]) {
             return .success("[\(address.description)]:53")
         }
+        let mistake = ValueMistake(
+            .badAddress, "is not a name server: its host must be numeric",
+            help: "write its address, such as '10.0.0.53' or '127.0.0.1:5300'")
+        guard text.contains(":") else { return .failure(mistake) }
         return serverAddress(text).flatMap { address in
             let isNumeric =
                 NumericAddress.version4(address.host[...]) != nil
                 || NumericAddress.version6(address.host[...]) != nil
-            guard isNumeric, !address.isSecure, text.contains(":") else {
-                return .failure(
-                    ValueMistake(
-                        .badAddress, "is not a name server: its host must be numeric",
-                        help: "write its address, such as '10.0.0.53' or '127.0.0.1:5300'"))
-            }
-            return .success(address.description)
+            return isNumeric && !address.isSecure
+                ? .success(address.description) : .failure(mistake)
         }
     }
 }

@@ -14,6 +14,10 @@ extension ControlPlane {
 
     /// A new server begins: with checks, or at once when there are none.
     func join(_ server: ServerEntry) {
+        if vouchedServers.remove(server.key) != nil {
+            server.isAdmitted = true
+            _ = server.health.vouched()
+        }
         if server.isUp, !server.isDraining { rise(server) }
         writeFlags(of: server)
         guard isChecked(server) else { return }

@@ -1,5 +1,6 @@
 import Configuration
 import Discovery
+import Health
 import Linux
 import Logging
 import Resolving
@@ -79,15 +80,51 @@ extension ControlPlane {
             !$0.isFound && $0.configuration.address.host == host && !$0.isLeaving
                 && !known.contains($0.address.host)
         }
-        guard !moved.isEmpty else { return }
-        for server in moved { movedServers.insert(ObjectIdentifier(server)) }
-        log.info("'\(host)' leads elsewhere now: \(Self.list(moved.map(\.id))) follows it")
+        guard !moved.isEmpty, var address = Naming.best(of: records, for: host) else { return }
+        for server in moved {
+            address.port = server.configuration.address.port
+            lookBeforeMoving(server, to: address)
+        }
+    }
+
+    /// A server that serves goes on until somebody answers at its new address: nobody would be
+    /// there until the first check of the new one has passed.
+    private func lookBeforeMoving(_ server: ServerEntry, to address: SocketAddress) {
+        guard server.isUp, server.probeOfMove == nil else {
+            if !server.isUp { put(server, isKnownToServe: false) }
+            return
+        }
+        let service = server.service
+        let probe = Probe(
+            Probe.Question(
+                service.configuration, tls: credentials.services[service.name],
+                server: server.configuration.address, at: address),
+            loop: loop
+        ) { [unowned self] verdict, _ in
+            server.probeOfMove = nil
+            guard !isStopping, !server.isLeaving else { return }
+            // Otherwise the name is asked for again soon, and this is tried again.
+            if verdict == .passed || !server.isUp {
+                put(server, isKnownToServe: verdict == .passed)
+            }
+        }
+        server.probeOfMove = probe
+        probe.start()
+    }
+
+    /// Puts a server anew, at the address that its name has now.
+    private func put(_ server: ServerEntry, isKnownToServe: Bool) {
+        let host = server.configuration.address.host
+        movedServers.insert(ObjectIdentifier(server))
+        if isKnownToServe { vouchedServers.insert(server.key) }
+        log.info("'\(host)' leads elsewhere now: \(server.id) follows it")
         enqueue { [unowned self] done in
             change(live) { [unowned self] outcome in
                 if case .refused(let problem) = outcome {
                     log.warning("'\(host)' cannot be followed: \(problem.title)")
                 }
-                movedServers.subtract(moved.map { ObjectIdentifier($0) })
+                movedServers.remove(ObjectIdentifier(server))
+                vouchedServers.remove(server.key)
                 done()
             }
         }

@@ -53,6 +53,8 @@ public final class ControlPlane {
     var followedNames: [String: FollowedName] = [:]
     /// Their names lead elsewhere: they are about to be put anew.
     var movedServers: Set<ObjectIdentifier> = []
+    /// Of those, the ones at whose new address a check has passed.
+    var vouchedServers: Set<LiveChanges.Key> = []
     let naming: Naming
     var watcher: FileWatcher?
     /// One change at a time: each waits for names to resolve, the others for it.

@@ -61,6 +61,8 @@ final class ServerEntry {
     var health: ServerHealth
     var schedule: CheckSchedule
     var probe: Probe?
+    /// Of the address to which its name leads now.
+    var probeOfMove: Probe?
     var checkTimer: ControlLoop.Timer?
     var lastCheck: Check?
     /// Failed checks in a row.

@@ -102,7 +102,7 @@ final class Naming {
 
     /// The first one, which is the one that this machine reaches best (RFC 6724); of `localhost`
     /// the IPv4 address, because that is where most programs listen.
-    private static func best(of records: [AddressRecord], for host: String) -> SocketAddress? {
+    static func best(of records: [AddressRecord], for host: String) -> SocketAddress? {
         let first = host == "localhost" ? records.first { $0.address.isIPv4 } : nil
         return (first ?? records.first)?.address
     }

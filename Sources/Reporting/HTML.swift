@@ -34,7 +34,8 @@ enum HTML {
         max-width:78ch}.soft,figcaption,nav{color:var(--soft)}.verdict{font-size:18px;
         background:var(--wash);padding:14px 18px;border-left:4px solid var(--c0);margin:16px 0}
         .verdict p{margin:5px 0;max-width:none}.legend{max-width:none}.legend span{white-space:
-        nowrap;margin-right:14px}.legend span span{margin-right:7px}nav a{color:inherit;margin-right:12px}ul{margin:4px 0;
+        nowrap;margin-right:14px}.legend span span{margin-right:7px}nav a{color:inherit;
+        margin-right:12px}ul{margin:4px 0;
         padding-left:20px}li{margin:2px 0;max-width:96ch}table{border-collapse:collapse;
         font-variant-numeric:tabular-nums;font-size:13.5px;margin:8px 0}th,td{padding:3px 10px;
         text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}th:first-child,

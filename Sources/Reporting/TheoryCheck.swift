@@ -132,7 +132,13 @@ public struct TheoryCheck: Sendable {
         public var measured: Double
         /// 99.9 % of experiments like this one hold the truth within it.
         public var halfWidth: Double
-        public var agrees: Bool
+        /// The exact value is within the tolerance.
+        public var isNear: Bool
+        /// Chance is small enough for that to mean something.
+        public var isSharp: Bool
+
+        public var agrees: Bool { isNear && isSharp }
+        var word: String { !isNear ? "DIFFERS" : isSharp ? "agrees" : "too few requests" }
     }
 
     /// - Parameter means: of the runs, two at least.
@@ -146,8 +152,8 @@ public struct TheoryCheck: Sendable {
         let tolerance = max(0.01 * line.exact, halfWidth)
         return Verdict(
             measured: estimate.value, halfWidth: halfWidth,
-            agrees: distance <= tolerance
-                && estimate.halfWidth <= line.allowance * line.exact)
+            isNear: distance <= tolerance,
+            isSharp: estimate.halfWidth <= line.allowance * line.exact)
     }
 
     /// The table as Markdown.
@@ -161,7 +167,7 @@ public struct TheoryCheck: Sendable {
                 + "| \(Numbers.fixed(verdict.measured, 4)) "
                 + "| \(Numbers.fixed(verdict.halfWidth, 4)) "
                 + "| \(Numbers.fixed(difference, 2)) % "
-                + "| \(verdict.agrees ? "agrees" : "DIFFERS") |\n"
+                + "| \(verdict.word) |\n"
         }
         return text
     }

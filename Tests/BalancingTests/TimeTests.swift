@@ -187,6 +187,24 @@ struct TimedStrategyTests {
         }
     }
 
+    @Test(
+        "a first answer that was slow is forgotten, though the others have all the traffic",
+        arguments: [Strategy.leastTime, .hotCold])
+    func secondChance(strategy: Strategy) {
+        var random = SeededGenerator(seed: 9)
+        var balancer = Balancer(strategy: strategy, count: 2, random: &random)
+        var servers = servers([10, 400])
+        var tally = [0, 0]
+        for second in 0..<120 {
+            let now = instant(1000 * second)
+            let index = balancer.pick(servers, for: PickRequest(now: now), random: &random) ?? 0
+            servers.times[index] = servers.times[index].answered(
+                after: .milliseconds(10), now: now)
+            if second >= 60 { tally[index] += 1 }
+        }
+        #expect(tally[1] >= 15, "equals must come to equal shares: \(tally)")
+    }
+
     @Test("hot-cold takes the fastest cold server, and the least loaded when all are hot")
     func hotCold() {
         var random = SeededGenerator(seed: 7)

@@ -170,7 +170,8 @@ struct OpenSSLTests {
                 plain = socket.create_connection(("127.0.0.1", \(proxy.port)), 10)
                 secure = context.wrap_socket(
                     plain, server_hostname="a.test", suppress_ragged_eofs=False)
-                secure.sendall(b"GET / HTTP/1.1\\r\\nHost: a.test\\r\\nConnection: close\\r\\n\\r\\n")
+                secure.sendall(
+                    b"GET / HTTP/1.1\\r\\nHost: a.test\\r\\nConnection: close\\r\\n\\r\\n")
                 data = b""
                 while more := secure.recv(65536):
                     data += more

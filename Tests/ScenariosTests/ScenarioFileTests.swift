@@ -193,8 +193,8 @@ struct TrafficLogTests {
     func own() {
         let log = TrafficLog(
             text: """
-                {"time":"2026-11-23T18:08:50.607Z","server":"a","status":200,"ms":{"wait":40,"total":100}}
-                {"time":"2026-11-23T18:08:51.007Z","server":"b","status":200,"ms":{"wait":80,"total":100}}
+                {"time":"2026-11-23T18:08:50.607Z","server":"a","ms":{"wait":40,"total":100}}
+                {"time":"2026-11-23T18:08:51.007Z","server":"b","ms":{"wait":80,"total":100}}
                 nonsense
                 """)
         #expect(log.arrivals.count == 2 && log.servers == ["a", "b"])

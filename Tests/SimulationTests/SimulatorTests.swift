@@ -324,7 +324,7 @@ struct MembershipTests {
         let drained = try result(.drain([4]))
         #expect(drained.failureCount == 0)
         #expect(drained.stretches[120...].allSatisfy { $0.picks[4] == 0 })
-        let killed = try result(.leave([3, 4]))
+        let killed = try result(.leave([1, 2, 3, 4]))
         #expect(killed.failures[.reset, default: 0] > 0)
     }
 

@@ -4,11 +4,13 @@ public import Timing
 /// end after it has said that it is about to end. No sockets and no clock.
 ///
 /// ```
-///   begin ──▶ authenticating ──▶ granting ──▶ putting ──▶ standing ──▶ withdrawing ──▶ revoking ──▶ over
-///                  ▲                ▲             │          │   leave()     │ drained
-///                  │                └─────────────┴──────────┘               ▼
-///                  │        the lease has ended, or may have               waiting
-///                  └── paused, after every failure: the next member
+///   begin ──▶ authenticating ──▶ granting ──▶ putting ──▶ standing ⇄ renewing
+///                  ▲                ▲             │          │  │
+///                  │                └─────────────┴──────────┘  │ leave()
+///                  │      the lease has ended, or may have      ▼
+///                  └── paused, after every failure        withdrawing ──▶ waiting
+///                                                                            │ finish()
+///                                                          over ◀── revoking ◀
 /// ```
 ///
 /// - A lease that could not be renewed for its whole life is taken for ended: another one is

@@ -10,8 +10,8 @@ public import Timing
 ///  begin ──▶ authenticating ──────────▶ listing ──────────▶ opening ──────────▶ watching ─┐
 ///              ▲    │                    ▲ │                  │                 │   ▲     │
 ///              │    │ failed             │ │ failed           │ failed          │   └─────┘
-///              │    ▼                    │ ▼                  ▼                 │   events, probes,
-///              └── paused ◀──────────────┴──── every member has failed ◀────────┘   lists again
+///              │    ▼                    │ ▼                  ▼                 │   events, probes
+///              └── paused ◀──────────────┴─── every member has failed ◀─────────┘   lists again
 /// ```
 ///
 /// - A member that fails is left for the next one at once; only when all have failed in a row,
