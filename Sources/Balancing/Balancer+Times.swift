@@ -174,7 +174,7 @@ extension Balancer {
     // MARK: - The unseen
 
     /// The mean of what the servers take, for those of whom nothing is known. Looks at all of
-    /// them once in eight picks for each, and more often until there is something to see.
+    /// them once in eight picks for each, and more often while some are unseen.
     private mutating func findPrior<View: ServerView & ~Copyable & ~Escapable>(
         _ view: borrowing View, now: LoopInstant
     ) {
@@ -189,7 +189,10 @@ extension Balancer {
             measured += 1
         }
         prior = measured > 0 ? sum / measured : 1
-        untilPrior = measured > 0 ? max(256, 8 * count) : count / 8
+        // While somebody is unseen the mean must be of now: it falls fast as servers warm up, and
+        // nobody is tried who counts as what it was.
+        let isComplete = Int(measured) == count
+        untilPrior = isComplete ? max(256, 8 * count) : count <= Self.scanLimit ? 3 : count / 2
     }
 }
 
