@@ -39,7 +39,10 @@ struct StrategyPlays {
         let proxy = try ProxyProcess(
             ProxyPlan(
                 servers: servers.map(\.port),
-                service: "balance: { strategy: \(strategy), key: \"\(key)\" }", workers: 2))
+                // A bound would send on what comes while the one before is not settled yet.
+                service: """
+                    balance: { strategy: \(strategy), key: "\(key)", bounded_load: off }
+                    """, workers: 2))
         func request(_ user: Int, _ decoy: Int) -> String {
             switch key {
             case "path": get("/user/\(user)?\(decoy)")
