@@ -131,7 +131,7 @@ extension Balancer {
                 else { break }
                 drawn.insert(draw.index)
                 let load = load(of: draw.index, view, now: now)
-                if position == 0 { hotness.observe(load * 256 / Float(draw.weight)) }
+                if position == 0 { hotness.observe(load * 256 / Float(draw.weight), among: count) }
                 sort(
                     draw.index, load, draw.weight, ties: 0, &cold, &hot, view, now: now,
                     random: &random)
@@ -148,7 +148,8 @@ extension Balancer {
         observed = observed &+ 1 >= count ? 0 : observed &+ 1
         let weight = view.weight(observed, in: tier)
         guard weight > 0 else { return }
-        hotness.observe(load(of: observed, view, now: now) * 256 / Float(weight))
+        let load = load(of: observed, view, now: now)
+        hotness.observe(load * 256 / Float(weight), among: count)
     }
 
     private mutating func load<View: ServerView & ~Copyable & ~Escapable>(

@@ -15,13 +15,14 @@ struct LoadQuantile: BitwiseCopyable {
     /// The largest load that counts as cold.
     private(set) var threshold: Float = 0
 
-    mutating func observe(_ load: Float) {
+    /// - Parameter count: of the servers.
+    mutating func observe(_ load: Float, among count: Int) {
         let bin = Self.bin(load)
         bins[bin] += 1
         sum += 1
         if sum > Self.memory { halve() }
         untilNext -= 1
-        if untilNext <= 0 { find() }
+        if untilNext <= 0 { find(among: count) }
     }
 
     private mutating func halve() {
@@ -32,9 +33,12 @@ struct LoadQuantile: BitwiseCopyable {
         }
     }
 
-    private mutating func find() {
+    private mutating func find(among count: Int) {
         untilNext = 64
-        let wanted = UInt32((Double(sum) * Self.share).rounded(.up))
+        // Of a few servers, the quantile is the busiest one's load and nobody would ever be hot:
+        // it stays below that, with half a server to spare.
+        let share = min(Self.share, 1 - 1.5 / Double(max(2, count)))
+        let wanted = UInt32((Double(sum) * share).rounded(.up))
         var seen: UInt32 = 0
         for bin in 0..<Self.binCount {
             seen += UInt32(bins[bin])

@@ -223,14 +223,16 @@ struct TimedStrategyTests {
         #expect(fresh.pick(servers, random: &random) == 3)
     }
 
-    @Test("hot-cold believes what servers report of their load")
-    func reported() {
+    @Test("hot-cold believes what servers report of their load", arguments: [2, 3, 4, 12, 80])
+    func reported(count: Int) {
         var random = SeededGenerator(seed: 8)
-        var balancer = Balancer(strategy: .hotCold, count: 4, random: &random)
-        var servers = Servers(count: 4)
-        servers.inFlight = [2, 2, 2, 2]
-        _ = balancer.tally(servers, picks: 400, random: &random)
-        servers.foreign = [0, 40, 0, 0]
+        var balancer = Balancer(strategy: .hotCold, count: count, random: &random)
+        var servers = Servers(count: count)
+        // It is the fastest, and stays as loaded as it is.
+        servers.times[1] = ServerTime().answered(after: .milliseconds(1), now: instant(0))
+        servers.inFlight = Array(repeating: 2, count: count)
+        servers.foreign[1] = 40
+        _ = balancer.tally(servers, picks: 2000, random: &random)
         let tally = balancer.tally(servers, picks: 400, random: &random)
         #expect(tally[1] == 0, "\(tally)")
     }
