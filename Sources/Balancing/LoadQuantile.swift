@@ -34,7 +34,9 @@ struct LoadQuantile: BitwiseCopyable {
     }
 
     private mutating func find(among count: Int) {
-        untilNext = 64
+        // After the first few observations each one may tell much: one busy server must not set
+        // the mark for hundreds of picks.
+        untilNext = numericCast(max(1, min(64, sum)))
         // Of a few servers, the quantile is the busiest one's load and nobody would ever be hot:
         // it stays below that, with half a server to spare.
         let share = min(Self.share, 1 - 1.5 / Double(max(2, count)))
