@@ -171,7 +171,7 @@ let package = Package(
             "ReportingTests",
             of: ["Reporting", "Scenarios", "Simulation", "Balancing", "Statistics"]),
         tests(
-            "LiveBenchTests", of: ["LiveBench", "Simulation", "Linux", "Timing"]),
+            "LiveBenchTests", of: ["LiveBench", "Simulation", "Statistics", "Linux", "Timing"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),
         tests("IntegrationTests", of: ["TestSupport"]),

@@ -142,8 +142,6 @@ private final class ServerLoop {
     private static let bellKey: UInt64 = 1
     private static let firstListenerKey: UInt64 = 2
     private static let patience = Interval.milliseconds(100)
-    /// How long a request may be on its way to a server that was just taken out.
-    private static let grace = Interval.milliseconds(5)
 
     private var loop: PreciseLoop
     private var staged: StagedServers
@@ -158,8 +156,6 @@ private final class ServerLoop {
     private var nextKey: UInt64
     private var fields = FieldSection()
     private var account = LiveServers.Account()
-    /// Servers that were taken out, and since when.
-    private var finishing: [Int: LoopInstant] = [:]
     private var commands: Mailbox<LiveServers.Command>?
 
     init(
@@ -210,7 +206,6 @@ private final class ServerLoop {
                 }
             }
             play()
-            lookAtFinishing()
         }
         for key in connections.keys { close(key) }
         for server in listeners.indices { stopListening(server) }
@@ -219,7 +214,6 @@ private final class ServerLoop {
     private func nextWake(_ now: LoopInstant) -> LoopInstant {
         var wake = now + Self.patience
         if let clock { wake = min(wake, clock.instant(of: staged.nextTime)) }
-        if !finishing.isEmpty { wake = min(wake, now + .milliseconds(1)) }
         return wake
     }
 
@@ -233,8 +227,9 @@ private final class ServerLoop {
                 account.transcript.note(.joined(server: Int32(server)), at: now)
             case .done(.drain(let server)), .done(.leave(let server)):
                 account.transcript.note(.left(server: Int32(server)), at: now)
-            case .done(.takeOut(let server)): finishing[server] = Clock.monotonic()
-            case .done(.bringBack): break
+            case .done(.takeOut(let server)): staged.finished(server, at: now)
+            case .done(.bringBack(let server)):
+                account.transcript.note(.returned(server: Int32(server)), at: now)
             case .failed(let sentence): account.failure = account.failure ?? sentence
             case .stop: isStopping = true
             }
@@ -264,15 +259,6 @@ private final class ServerLoop {
             case .takeOut(let server): operate(.takeOut(server))
             case .bringBack(let server): operate(.bringBack(server))
             }
-        }
-    }
-
-    private func lookAtFinishing() {
-        for (server, since) in finishing
-        where Clock.monotonic() - since >= Self.grace && staged.isIdle(server) {
-            finishing[server] = nil
-            staged.finished(server, at: now)
-            play()
         }
     }
 

@@ -207,15 +207,14 @@ final class Orders: Sendable {
         at socket: String
     ) throws(LiveFailure) {
         switch order {
-        case .join(let server):
+        case .join(let server), .bringBack(let server):
             let new = LiveServer(
                 name: Self.name(server), port: servers.ports[server],
                 weight: groups[server].weight, isBackup: groups[server].isBackup)
             try changes.add(new, at: socket)
-        case .drain(let server): try changes.drain(Self.name(server), at: socket)
+        case .drain(let server), .takeOut(let server):
+            try changes.drain(Self.name(server), at: socket)
         case .leave(let server): try changes.remove(Self.name(server), at: socket)
-        case .takeOut(let server): try changes.set(Self.name(server), isOut: true, at: socket)
-        case .bringBack(let server): try changes.set(Self.name(server), isOut: false, at: socket)
         }
     }
 

@@ -9,8 +9,6 @@ public protocol ProxyOperator: Sendable {
     func drain(_ name: String, at socket: String) throws(LiveFailure)
     /// Takes it out with all it has.
     func remove(_ name: String, at socket: String) throws(LiveFailure)
-    /// Sends it nothing, or something again.
-    func set(_ name: String, isOut: Bool, at socket: String) throws(LiveFailure)
 }
 
 /// A server as a proxy is told of it.

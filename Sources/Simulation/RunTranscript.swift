@@ -15,6 +15,8 @@ public struct RunTranscript: Sendable {
         /// A server may be picked from now on.
         case joined(server: Int32)
         case left(server: Int32)
+        /// A server that was taken out for a restart may be picked again.
+        case returned(server: Int32)
     }
 
     private struct Entry: Sendable, BitwiseCopyable {
@@ -77,6 +79,11 @@ public struct RunTranscript: Sendable {
                 recorder.hit(isCounted: isCounted[Int(request)])
             case .joined(let server):
                 weightThere += weights[Int(server)]
+                recorder.joined(
+                    Int(server), now: time,
+                    fairShare: Double(weights[Int(server)]) / Double(max(1, weightThere)),
+                    countsFromStart: true)
+            case .returned(let server):
                 recorder.joined(
                     Int(server), now: time,
                     fairShare: Double(weights[Int(server)]) / Double(max(1, weightThere)),

@@ -26,8 +26,8 @@ public struct StagedServers: ~Copyable {
         case drain(Int)
         /// The proxy is to be told that the server has left.
         case leave(Int)
-        /// The proxy is to send the server nothing until it is brought back; when it has
-        /// finished what it has: ``StagedServers/finished(_:at:)``.
+        /// The proxy is to let the server finish what it has, and to send it nothing until it
+        /// is brought back. When it has: ``StagedServers/finished(_:at:)``.
         case takeOut(Int)
         case bringBack(Int)
     }
@@ -35,6 +35,11 @@ public struct StagedServers: ~Copyable {
     public struct Happening: Sendable, Equatable {
         public var time: Double
         public var action: Action
+
+        public init(time: Double, action: Action) {
+            self.time = time
+            self.action = action
+        }
     }
 
     /// How a check fares.

@@ -29,12 +29,6 @@ struct LiveOperator: ProxyOperator {
         try call("DELETE", "\(Self.service)/\(name)?now=1", at: socket)
     }
 
-    func set(_ name: String, isOut: Bool, at socket: String) throws(LiveFailure) {
-        var request = SetRequest()
-        request.state = isOut ? "drain" : "up"
-        try call("PATCH", "\(Self.service)/\(name)", AdminJSON.encode(request), at: socket)
-    }
-
     private func call(
         _ method: String, _ target: String, _ body: [UInt8]? = nil, at socket: String
     ) throws(LiveFailure) {

@@ -1,6 +1,7 @@
 import Linux
 import LiveBench
 import Simulation
+import Statistics
 import Synchronization
 import Testing
 import Timing
