@@ -64,25 +64,26 @@ extension Rival {
         return nil
     }
 
-    /// What it says of itself, in its first line.
+    /// `nginx 1.22.1`, as it says itself.
     public func version(_ path: String) -> String {
-        guard let directory = try? File.makePrivateDirectory() else { return path }
+        guard let directory = try? File.makePrivateDirectory() else { return title }
         let log = "\(directory)/version"
         defer {
             File.remove(log)
             File.removeDirectory(directory)
         }
         let word = self == .envoy ? "--version" : "-v"
-        guard let process = try? Children.start([path, word], log: log) else { return path }
+        guard let process = try? Children.start([path, word], log: log) else { return title }
         let deadline = Clock.monotonic() + .seconds(10)
         while Children.isRunning(process) {
             if Clock.monotonic() > deadline { Children.kill(process) }
             ThisProcess.sleep(.milliseconds(5))
         }
         let text = String(decoding: (try? File.read(log)) ?? [], as: UTF8.self)
-        let lines = text.split(separator: "\n")
-        let line = lines.first { $0.contains(where: \.isNumber) } ?? "\(path)"
-        return String(line.split(separator: ": ").last ?? line)
+        let number = text.split(whereSeparator: { " /\n".contains($0) }).first {
+            $0.first?.isNumber == true && $0.contains(".")
+        }
+        return number.map { "\(title) \($0)" } ?? title
     }
 
     /// Why a scenario is not for it, as the end of a sentence; `nil` when it is.

@@ -17,9 +17,8 @@ extension Report {
             ? "Simulated in virtual time with the code that serves traffic. Times are in mean "
                 + "service times; "
             : HTML.escaped(liveSentences.joined(separator: " ")) + " "
-        text +=
-            "± is the half width of a 95 % interval over \(repetitions) independent runs; every strategy met the "
-        text += "same requests.</p>\n<div class=\"verdict\">\n"
+        text += "± is the half width of a 95 % interval over \(repetitions) independent runs; "
+        text += "every strategy met the same requests.</p>\n<div class=\"verdict\">\n"
         for sentence in Verdict.summary(of: self) { text += "<p>\(HTML.escaped(sentence))</p>\n" }
         if let opening { text += "<p>\(HTML.escaped(opening))</p>\n" }
         text += "</div>\n" + tallyTable()

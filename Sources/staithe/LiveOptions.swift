@@ -149,7 +149,7 @@ struct LiveOptions: ParsableArguments {
                         + "Install it, or leave it out of --against.")
             }
             paths[rival] = path
-            notes.append("\(rival.title): \(rival.version(path)).")
+            notes.append("The other proxy is \(rival.version(path)).")
         }
         for index in comparisons.indices {
             try Self.add(asked, to: &comparisons[index])
