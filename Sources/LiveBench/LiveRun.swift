@@ -156,7 +156,8 @@ public struct LiveRun: Sendable {
                 "\(who) too late: one in a thousand by "
                     + "\(Self.milliseconds(lateness.p999)) or more, which is over "
                     + "\(Int(Lateness.tolerance * 100)) % of the 99th percentile that was measured "
-                    + "(\(Self.milliseconds(measured)))")
+                    + "(\(Self.milliseconds(measured))). A calmer machine or a longer --unit helps."
+            )
         }
     }
 
