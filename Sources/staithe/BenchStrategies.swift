@@ -39,7 +39,8 @@ struct BenchStrategies: ParsableCommand {
     @Option(help: "Balancers that each count their own requests.")
     var workers: Int?
 
-    @Option(help: "Requests per run; the first tenth does not count.")
+    @Option(
+        help: "Requests per run; the first tenth does not count. With --live what 20 s make.")
     var requests: Int?
 
     func run() throws {

@@ -14,14 +14,17 @@ struct LiveOptions: ParsableArguments {
     /// hurry.
     private static let usualRate = 1000.0
     private static let leastUnit = 10.0
+    /// A longer mean service time is not waited for.
+    private static let mostUnit = 100.0
     /// How long a run takes when nobody says how many requests it has.
     private static let usualSeconds = 20.0
     private static let leastRequests = 2000
 
     @Option(
         help: ArgumentHelp(
-            "With --live: the mean service time, as 20ms. 10ms or what makes 1000 requests a "
-                + "second at most.", valueName: "time"))
+            "With --live: the mean service time, as 20ms. When not given the scenario's, from "
+                + "10ms to 100ms, and long enough that 1000 requests come a second at most.",
+            valueName: "time"))
     var unit: String?
 
     @Option(help: ArgumentHelp("With --live: HTTP of the requests, 1 or 2.", valueName: "version"))
@@ -76,7 +79,9 @@ struct LiveOptions: ParsableArguments {
             return interval
         }
         let rate = scenarios.map(\.arrivalRate).max() ?? 1
-        return .milliseconds(Int(max(Self.leastUnit, rate / Self.usualRate * 1000).rounded(.up)))
+        let mean = scenarios.map(\.meanService.milliseconds).max() ?? Self.leastUnit
+        let wanted = max(Self.leastUnit, min(mean, Self.mostUnit))
+        return .milliseconds(Int(max(wanted, rate / Self.usualRate * 1000).rounded(.up)))
     }
 
     // MARK: - Preparing
