@@ -25,6 +25,9 @@ extension Report {
                 live.repeatedRunCount == 1 ? "1 run was" : "\(live.repeatedRunCount) runs were"
             sentences.append("\(runs) made again for that reason.")
         }
+        if let load = live.machineLoad {
+            sentences.append("The load of the machine was \(short(load)) when it began.")
+        }
         return sentences + live.notes
     }
 
@@ -130,6 +133,7 @@ extension Report {
             writer.integer("client_connections", live.clientConnections)
             writer.integer("runs", live.runCount)
             writer.integer("repeated_runs", live.repeatedRunCount)
+            if let load = live.machineLoad { writer.number("machine_load", load) }
             writer.strings("notes", live.notes)
         }
     }

@@ -29,6 +29,7 @@ private func report(sameSeed: Bool) throws -> Report {
     var facts = LiveFacts(unit: 10, http: "HTTP/2")
     facts.sendLateness = 0.4321
     facts.repeatedRunCount = 2
+    facts.machineLoad = 0.25
     facts.notes = ["nginx: a version."]
     report.live = facts
     var simulated = comparison(seed: sameSeed ? 5 : 6)
@@ -48,6 +49,7 @@ struct LiveReportTests {
             #expect(text.contains("0.432 ms late or more"))
             #expect(text.contains("2 runs were made again for that reason."))
             #expect(text.contains("nginx: a version."))
+            #expect(text.contains("The load of the machine was 0.25 when it began."))
             // 0.8 of four servers that take a request every 10 ms.
             #expect(text.contains("320 a second"), "\(text.prefix(3000))")
             #expect(text.contains("nginx/random"))
@@ -56,7 +58,7 @@ struct LiveReportTests {
         let json = report.json()
         for part in [
             "\"engine\": \"live\"", "\"unit_ms\": 10", "\"http\": \"HTTP/2\"",
-            "\"send_lateness_p99.9_ms\": 0.4321", "\"repeated_runs\": 2",
+            "\"send_lateness_p99.9_ms\": 0.4321", "\"repeated_runs\": 2", "\"machine_load\": 0.25",
             "\"requests_per_second\": 320", "\"ejections\": null",
             "\"notes\": [\"nginx: a version.\"]",
         ] { #expect(json.contains(part), "\(part)") }
