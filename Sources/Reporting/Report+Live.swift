@@ -25,8 +25,9 @@ extension Report {
                 live.repeatedRunCount == 1 ? "1 run was" : "\(live.repeatedRunCount) runs were"
             sentences.append("\(runs) made again for that reason.")
         }
-        if let load = live.machineLoad {
-            sentences.append("The load of the machine was \(short(load)) when it began.")
+        if !machine.isEmpty {
+            let load = live.machineLoad.map { ", with a load of \(short($0)) when it began" } ?? ""
+            sentences.append("All of it ran on \(machine)\(load).")
         }
         return sentences + live.notes
     }

@@ -49,12 +49,15 @@ struct LiveReportTests {
             #expect(text.contains("0.432 ms late or more"))
             #expect(text.contains("2 runs were made again for that reason."))
             #expect(text.contains("nginx: a version."))
-            #expect(text.contains("The load of the machine was 0.25 when it began."))
+            #expect(text.contains("ran on a machine, with a load of 0.25 when it began."))
             // 0.8 of four servers that take a request every 10 ms.
             #expect(text.contains("320 a second"), "\(text.prefix(3000))")
             #expect(text.contains("nginx/random"))
             #expect(!text.contains("Simulated in virtual time"))
         }
+        let lines = report.csv().split(separator: "\n")
+        #expect(lines[0].hasSuffix(",engine,http,unit_ms,requests_per_second"))
+        #expect(lines.count == 4 && lines[3].hasSuffix(",live,HTTP/2,10,320"))
         let json = report.json()
         for part in [
             "\"engine\": \"live\"", "\"unit_ms\": 10", "\"http\": \"HTTP/2\"",
