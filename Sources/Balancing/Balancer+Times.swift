@@ -118,9 +118,7 @@ extension Balancer {
                 if weight < full[index], random.next().share(of: full[index]) >= weight {
                     continue
                 }
-                let load = load(of: index, view, now: now)
-                sort(
-                    index, load, weight, ties: weight, &cold, &hot, view, now: now, random: &random)
+                sort(index, weight, ties: weight, &cold, &hot, view, now: now, random: &random)
             }
         } else {
             var drawn = Drawn()
@@ -130,10 +128,9 @@ extension Balancer {
                         from: view, in: tier, besides: drawn, random: &random)
                 else { break }
                 drawn.insert(draw.index)
-                let load = load(of: draw.index, view, now: now)
-                if position == 0 { hotness.observe(load * 256 / Float(draw.weight), among: count) }
+                if position == 0 { observe(draw.index, draw.weight, view, now: now) }
                 sort(
-                    draw.index, load, draw.weight, ties: 0, &cold, &hot, view, now: now,
+                    draw.index, draw.weight, ties: 0, &cold, &hot, view, now: now,
                     random: &random)
             }
         }
@@ -148,28 +145,63 @@ extension Balancer {
         observed = observed &+ 1 >= count ? 0 : observed &+ 1
         let weight = view.weight(observed, in: tier)
         guard weight > 0 else { return }
-        let load = load(of: observed, view, now: now)
-        hotness.observe(load * 256 / Float(weight), among: count)
+        observe(observed, weight, view, now: now)
     }
 
-    private mutating func load<View: ServerView & ~Copyable & ~Escapable>(
+    private mutating func observe<View: ServerView & ~Copyable & ~Escapable>(
+        _ index: Int, _ weight: Int, _ view: borrowing View, now: LoopInstant
+    ) {
+        let load = load(of: index, view, now: now)
+        hotness.observe(Float(load) * 256 / Float(weight), among: count)
+    }
+
+    private func load<View: ServerView & ~Copyable & ~Escapable>(
         of index: Int, _ view: borrowing View, now: LoopInstant
-    ) -> Float {
-        Float(view.inFlight(index) &+ view.foreignLoad(index, now: now))
+    ) -> Int {
+        view.inFlight(index) &+ view.foreignLoad(index, now: now)
     }
 
     private mutating func sort<View: ServerView & ~Copyable & ~Escapable>(
-        _ index: Int, _ load: Float, _ weight: Int, ties: Int, _ cold: inout Lightest,
+        _ index: Int, _ weight: Int, ties: Int, _ cold: inout Lightest,
         _ hot: inout Lightest, _ view: borrowing View, now: LoopInstant,
         random: inout some RandomNumberGenerator
     ) {
-        if load * 256 <= hotness.threshold * Float(weight) {
-            let time = view.answerTime(index)
-            let average = Self.grouped(time.isMeasured ? time.faded(now: now) : prior)
-            cold.consider(index, cost: average, per: 1, ties: ties, random: &random)
+        let load = load(of: index, view, now: now)
+        if Float(load) * 256 <= hotness.threshold * Float(weight) {
+            let time = Self.grouped(expectedTime(of: index, at: load, view, now: now))
+            cold.consider(index, cost: time, per: 1, ties: ties, random: &random)
         } else if cold.index == nil {
-            hot.consider(index, cost: load, per: weight, ties: ties, random: &random)
+            hot.consider(index, cost: Float(load), per: weight, ties: ties, random: &random)
         }
+    }
+
+    /// What a server takes when it has as much as it has now, by what it took then before.
+    ///
+    /// An average over all loads would be of no use here: it would send everything to whoever
+    /// has the least of it, long after his queue has grown.
+    private func expectedTime<View: ServerView & ~Copyable & ~Escapable>(
+        of index: Int, at load: Int, _ view: borrowing View, now: LoopInstant
+    ) -> Float {
+        let average = view.answerTime(index)
+        guard average.isMeasured else { return prior }
+        // A server in use is not faded in any class, and one out of use in all of them.
+        let fading = average.fading(now: now)
+        let own = LoadClass(of: load)
+        let time = view.answerTime(index, in: own)
+        if time.isMeasured { return time.nanoseconds * fading }
+        // Not seen with so much: as if it did one thing at a time. Not seen with so little: as
+        // good as with more, so that it is found out.
+        for number in stride(from: own.number - 1, through: 0, by: -1) {
+            let lower = LoadClass(number: number)
+            let time = view.answerTime(index, in: lower)
+            guard time.isMeasured else { continue }
+            return time.nanoseconds * fading * Float(load + 1) / Float(lower.largest + 1)
+        }
+        for number in own.number + 1..<LoadClass.count {
+            let time = view.answerTime(index, in: LoadClass(number: number))
+            if time.isMeasured { return time.nanoseconds * fading }
+        }
+        return average.nanoseconds * fading
     }
 
     // MARK: - The unseen

@@ -63,6 +63,7 @@ public struct Balancer: ~Copyable {
             weights: strategy == .deadline ? weights : [], random: &random)
         lottery = WeightedLottery(weights: weights)
         let queues = Self.keepsIdleQueue(strategy, servers.count)
+        wantsEnds = queues
         idle = IdleQueue(count: queues ? servers.count : 0, random: &random)
         ring = HashRing([])
         maglev = MaglevTable([])
@@ -78,7 +79,7 @@ public struct Balancer: ~Copyable {
     public var strategy: Strategy { settings.strategy }
 
     /// Whether ``ended(_:inFlight:)`` is to be called.
-    public var wantsEnds: Bool { Self.keepsIdleQueue(strategy, count) }
+    public let wantsEnds: Bool
 
     private static func keepsIdleQueue(_ strategy: Strategy, _ count: Int) -> Bool {
         strategy == .joinIdleQueue || strategy == .leastRequests && count > scanLimit

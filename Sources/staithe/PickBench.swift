@@ -10,7 +10,8 @@ struct PickCell: ~Copyable, Sendable {
     let inFlight: Atomic<Int>
     let ages: Atomic<UInt64>
     let time: Atomic<UInt64>
-    private let busyPadding: [13 of Int]
+    let timesByLoad: [8 of Atomic<UInt64>]
+    private let busyPadding: [5 of Int]
     let flags: Atomic<UInt64>
     let ejectedUntil: Atomic<UInt64>
     private let calmPadding: [14 of Int]
@@ -36,6 +37,9 @@ struct PickView: ServerView {
     func answerTime(_ index: Int) -> ServerTime {
         ServerTime(bits: cells[index].time.load(ordering: .relaxed))
     }
+    func answerTime(_ index: Int, in load: LoadClass) -> ServerTime {
+        ServerTime(bits: cells[index].timesByLoad[load.number].load(ordering: .relaxed))
+    }
     func ages(_ index: Int) -> InFlightAges {
         InFlightAges(bits: cells[index].ages.load(ordering: .relaxed))
     }
@@ -50,8 +54,13 @@ struct PickBench {
     struct Result {
         var strategy: Strategy
         var servers: Int
+        /// The best of the measurements, and the middle one.
         var pickNanoseconds: Double
+        var medianNanoseconds: Double
         var changeNanoseconds: Double
+        /// Calls of the allocator; `nil` where they cannot be counted.
+        var allocationsPerPick: Double?
+        var allocationsPerChange: Double?
         /// What the picks have allocated and not freed.
         var heapBytesPerPick: Double
     }
@@ -73,6 +82,9 @@ struct PickBench {
             let time = ServerTime().answered(
                 after: .microseconds(Int(500 + random.next() % 1000)), now: .zero)
             cells[index].time.store(time.bits, ordering: .relaxed)
+            for load in 0..<LoadClass.count {
+                cells[index].timesByLoad[load].store(time.bits, ordering: .relaxed)
+            }
         }
         let identities = (0..<count).map {
             ServerIdentity(name: "server-\($0)", weight: weights[$0])
@@ -84,20 +96,43 @@ struct PickBench {
         // Rendezvous remembers what it has seen: the steady state is what is asked for.
         let warmUp = strategy == .rendezvous ? 2_000_000 : 200_000
         _ = Self.run(&balancer, &view, picks: warmUp, random: &random)
-        let heap = Heap.usedBytes()
-        _ = Self.run(&balancer, &view, picks: picks, random: &random)
-        let grown = Double(Heap.usedBytes() - heap) / Double(picks)
-        var best = Double.infinity
+        var measured: [Double] = []
         var bestEmpty = Double.infinity
         for _ in 0..<rounds {
-            best = min(best, Self.run(&balancer, &view, picks: picks, random: &random))
+            measured.append(Self.run(&balancer, &view, picks: picks, random: &random))
             bestEmpty = min(bestEmpty, Self.runEmpty(&view, picks: picks, random: &random))
         }
+        measured.sort()
+        let heap = Heap.usedBytes()
+        let allocations = Self.allocations {
+            _ = Self.run(&balancer, &view, picks: picks, random: &random)
+        }
+        let surrounding = Self.allocations {
+            _ = Self.runEmpty(&view, picks: picks, random: &random)
+        }
+        let grown = Double(Heap.usedBytes() - heap) / Double(picks)
         let change = Self.change(&balancer, identities, random: &random)
+        var perPick: Double?
+        if let allocations, let surrounding {
+            perPick = Double(allocations - surrounding) / Double(picks)
+        }
         return Result(
             strategy: strategy, servers: count,
-            pickNanoseconds: max(0, best - bestEmpty), changeNanoseconds: change,
-            heapBytesPerPick: grown)
+            pickNanoseconds: max(0, measured[0] - bestEmpty),
+            medianNanoseconds: max(0, measured[measured.count / 2] - bestEmpty),
+            changeNanoseconds: change.nanoseconds, allocationsPerPick: perPick,
+            allocationsPerChange: change.allocations, heapBytesPerPick: grown)
+    }
+
+    /// Calls of the allocator in `work`; `nil` where they cannot be counted.
+    private static func allocations(in work: () -> Void) -> Int? {
+        guard let counter = AllocationCount() else {
+            work()
+            return nil
+        }
+        let before = counter.value
+        work()
+        return counter.value - before
     }
 
     /// Nanoseconds per pick, with what surrounds it.
@@ -163,18 +198,25 @@ struct PickBench {
     /// A server leaves, and another one comes.
     private static func change(
         _ balancer: inout Balancer, _ servers: [ServerIdentity], random: inout BenchRandom
-    ) -> Double {
+    ) -> (nanoseconds: Double, allocations: Double?) {
         var changed = servers
         changed[0].name = "newcomer"
         let rounds = servers.count > 1000 ? 2 : 5
-        let start = Clock.monotonic()
-        for round in 0..<rounds {
+        var best = Double.infinity
+        for round in 0..<2 * rounds {
             let next = round % 2 == 0 ? changed : servers
+            let start = Clock.monotonic()
             balancer.rebuild(
                 balancer.settings, servers: next, oldIndex: { $0 == 0 ? nil : $0 },
                 random: &random)
+            best = min(best, Double((Clock.monotonic() - start).nanoseconds))
         }
-        return Double((Clock.monotonic() - start).nanoseconds) / Double(rounds)
+        let allocations = allocations {
+            balancer.rebuild(
+                balancer.settings, servers: changed, oldIndex: { $0 == 0 ? nil : $0 },
+                random: &random)
+        }
+        return (best, allocations.map { Double($0) })
     }
 }
 
