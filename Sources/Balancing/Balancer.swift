@@ -1,4 +1,5 @@
 import Memory
+import Timing
 
 /// Chooses the server of the next attempt, for one service on one loop.
 ///
@@ -29,10 +30,16 @@ public struct Balancer: ~Copyable {
     var idle: IdleQueue
     var heaviest = 0
     var hotness = LoadQuantile()
+    /// ``LoadQuantile/threshold``, beside the histogram, which a look at it would copy.
+    var mark = 0
     var observed = 0
     /// The mean answer time of the servers that have one, in nanoseconds; 0 while none has.
     var prior: Float = 0
     var untilPrior = 0
+    /// By server: what the time since its last answer takes off its average
+    /// (``ServerTime/patternLoss(now:)``), looked at twice a second; and when that is due.
+    var losses: FixedArray<UInt32>
+    var fadeAt = LoopInstant.zero
     var ring: HashRing
     var maglev: MaglevTable
     var scores: RendezvousScores
@@ -67,6 +74,9 @@ public struct Balancer: ~Copyable {
         idle = IdleQueue(count: queues ? servers.count : 0, random: &random)
         ring = HashRing([])
         maglev = MaglevTable([])
+        losses = FixedArray(
+            repeating: 0,
+            count: strategy == .hotCold || strategy == .leastTime ? servers.count : 0)
         scores = RendezvousScores(
             strategy.usesKey ? servers : [], remembers: strategy == .rendezvous)
         switch table ?? HashTable(strategy, servers: servers) {
@@ -176,6 +186,7 @@ public struct Balancer: ~Copyable {
             swap(&idle, &old.idle)
         case .hotCold:
             hotness = old.hotness
+            mark = old.mark
         case .rendezvous:
             old.scores.rebuild(servers, oldIndex: oldIndex)
             swap(&scores, &old.scores)

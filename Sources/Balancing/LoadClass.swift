@@ -13,7 +13,9 @@ public struct LoadClass: Equatable, Sendable, BitwiseCopyable {
 
     /// - Parameter load: requests at the server when another one comes.
     public init(of load: Int) {
-        number = min(Self.count - 1, Int.bitWidth - max(0, load).leadingZeroBitCount)
+        // Of twice the load and one, which is never zero: that needs no case of its own.
+        let odd = UInt64(truncatingIfNeeded: max(0, load)) &<< 1 | 1
+        number = min(Self.count &- 1, 63 &- odd.leadingZeroBitCount)
     }
 
     /// The largest load of the class; of the last class, of the first octave in it.

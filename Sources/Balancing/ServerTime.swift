@@ -38,12 +38,32 @@ public struct ServerTime: Equatable, Sendable, BitwiseCopyable {
     /// that it is tried again.
     func faded(now: LoopInstant) -> Float { nanoseconds * fading(now: now) }
 
+    /// The bits of the average, as they stand in ``bits``: of positive numbers, the larger has
+    /// the larger pattern.
+    var pattern: UInt32 { UInt32(truncatingIfNeeded: bits) }
+
+    /// What the time passed since the last measurement takes off ``pattern``, in which an octave
+    /// is 2²³: close to what ``faded(now:)`` says, for a subtraction.
+    func patternLoss(now: LoopInstant) -> UInt32 {
+        let elapsed = Self.stamp(now) &- (bits >> 32) & 0xFFFF_FFFF
+        guard elapsed > 60, elapsed < 1 << 31 else { return 0 }
+        let octaves = Float(Int(truncatingIfNeeded: elapsed)) * Self.decayPerUnit
+        return UInt32(min(octaves, 100) * 8_388_608)
+    }
+
+    /// ``pattern`` less a loss.
+    @inline(__always)
+    func pattern(less loss: UInt32) -> UInt32 {
+        let pattern = pattern
+        return pattern > loss ? pattern &- loss : 0
+    }
+
     /// What the time passed since the last measurement has left of the average, 0 to 1.
-    func fading(now: LoopInstant) -> Float {
+    private func fading(now: LoopInstant) -> Float {
         let elapsed = Self.stamp(now) &- (bits >> 32) & 0xFFFF_FFFF
         // Loops read their clocks once per turn: another one's may be a little ahead.
-        // Ten milliseconds are a thousandth of the memory.
-        guard elapsed > 10, elapsed < 1 << 31 else { return 1 }
+        // Sixty milliseconds are less than a hundredth of the memory.
+        guard elapsed > 60, elapsed < 1 << 31 else { return 1 }
         return Self.decay(elapsed)
     }
 

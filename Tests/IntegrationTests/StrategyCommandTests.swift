@@ -57,6 +57,19 @@ struct StrategyCommandPlays {
         #expect(json.contains("\"heap_bytes_per_pick\":0,"), "\(json)")
     }
 
+    @Test("no strategy asks the allocator for anything at a pick, with few servers and with many")
+    func allocations() throws {
+        let json = try words("bench", "pick", "--servers", "8,100", "--json")
+        let figures = json.components(separatedBy: "\"strategy\":").dropFirst()
+        #expect(figures.count == 26)
+        // Where the kernel does not let breakpoints be set, nothing is counted, and said so.
+        guard json.contains("\"allocations_per_pick\"") else { return }
+        for figure in figures {
+            #expect(figure.contains("\"allocations_per_pick\":0,"), "\(figure)")
+            #expect(!figure.contains("\"allocations_per_change\":0,"), "a table is made anew")
+        }
+    }
+
     @Test("explain balance tells all of them apart, and one by its word")
     func explain() throws {
         let all = try words("explain", "balance")
