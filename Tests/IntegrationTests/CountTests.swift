@@ -198,7 +198,8 @@ struct CountTests {
         let start = Counts(file: file)
         #expect(start.mostCloses > 0 || start.mostConnects > 0 || start.mostBytes > 0)
         // A hundred large answers, in one piece, of which nothing is read.
-        let head = Frame.settings([(4, 0x7000_0000)]).bytes + Frame.windowUpdate(0, 0x7000_0000).bytes
+        let head =
+            Frame.settings([(4, 0x7000_0000)]).bytes + Frame.windowUpdate(0, 0x7000_0000).bytes
         try client.peer.send(
             head + (0..<100).flatMap { Frame.get(UInt32($0 * 2 + 1), "/files/large").bytes })
         #expect(proxy.waitForLog("client_slow", seconds: 60))
