@@ -65,10 +65,14 @@ public struct TrafficLog: Sendable {
         let words = rest.split(separator: " ")
         if words.count > 3, !words[0].hasPrefix("\""), words[1].contains("/") {
             let timers = words[2].split(separator: "/").map { Double($0) }
-            guard timers.count == 5, let response = timers[3] else { return false }
+            guard timers.count == 5, let request = timers[0], let response = timers[3] else {
+                return false
+            }
+            // A connection on which no whole request came.
+            guard request >= 0 else { return true }
             arrivals.append(time.seconds)
             if response >= 0 { durations.append(max(response, 0.5) / 1000) }
-            servers.insert(String(words[1]))
+            if !words[1].hasSuffix("/<NOSRV>") { servers.insert(String(words[1])) }
             return true
         }
         guard rest.contains("\"") else { return false }

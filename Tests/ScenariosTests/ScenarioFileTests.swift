@@ -230,6 +230,14 @@ struct TrafficLogTests {
                 + "---- 1/1/1/1/0 0/0 {1wt.eu} {} \"GET /index.html HTTP/1.1\"")
         #expect(haproxy.arrivals == [1_233_922_454.655])
         #expect(haproxy.durations == [0.069] && haproxy.servers == ["static/srv1"])
+        let nobody = TrafficLog(
+            text: """
+                10.0.1.2:33317 [06/Feb/2009:12:14:14.655] web web/<NOSRV> -1/-1/-1/-1/0 400 0 - - \
+                PR-- 1/1/0/0/0 0/0 "<BADREQ>"
+                10.0.1.2:33318 [06/Feb/2009:12:14:15.655] web app/<NOSRV> 0/-1/-1/-1/5 503 217 - - \
+                SC-- 1/1/0/0/0 0/0 "GET / HTTP/1.1"
+                """)
+        #expect(nobody.arrivals.count == 1 && nobody.servers.isEmpty && nobody.refusedCount == 0)
         let line = "1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] \"GET / HTTP/1.0\" 200 2 \"-\" \"-\""
         let combined = TrafficLog(text: "\(line)\n\(line) 0.250\n")
         #expect(combined.hasWholeSeconds && combined.durations == [0.25])
