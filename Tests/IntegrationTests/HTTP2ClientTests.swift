@@ -18,7 +18,8 @@ struct HTTP2ClientTests {
         return try ProxyProcess(
             ProxyPlan(
                 servers: [server.port],
-                listener: isSecure ? "tls: { certificates: [\(certificate.entry)] }" : ""))
+                listener: isSecure ? "tls: { certificates: [\(certificate.entry)] }" : "",
+                rest: "access_log: { mode: all }"))
     }
 
     private static func answer(_ request: WireMessage, _ peer: ScriptedPeer) throws {
