@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A real Docker engine, real containers, and requests that flow meanwhile.
+/// A real engine of Docker, and of Podman, real containers, and requests that flow meanwhile.
 ///
 /// `make soak` runs more replacements. Where no engine can be started, each play says so and ends.
 @Suite("Containers of a real engine", .serialized, .onStage)
@@ -11,11 +11,11 @@ struct ContainerPlays {
     private let rate = 200
 
     /// The engine, or `nil` after a note.
-    private func engine(liveRestore: Bool = true) -> RealEngine? {
+    private func engine(_ kind: RealEngine.Kind = .docker) -> RealEngine? {
         do {
-            return try RealEngine(liveRestore: liveRestore)
+            return try RealEngine(kind)
         } catch {
-            print("NOTE: not played, for want of an engine: \(error)")
+            print("NOTE: not played, for want of an engine of \(kind): \(error)")
             return nil
         }
     }
@@ -59,9 +59,11 @@ struct ContainerPlays {
 
     // MARK: - Plays
 
-    @Test("Rolling replacements of servers that close their listener on SIGTERM cost no request")
-    func replacements() throws {
-        guard let engine = engine() else { return }
+    @Test(
+        "Rolling replacements of servers that close their listener on SIGTERM cost no request",
+        arguments: RealEngine.Kind.allCases)
+    func replacements(kind: RealEngine.Kind) throws {
+        guard let engine = engine(kind) else { return }
         for number in 0..<3 { try start(engine, number) }
         let proxy = try proxy(engine)
         try wait(proxy, for: 3)
@@ -84,16 +86,18 @@ struct ContainerPlays {
         let times = startTimes(proxy.log)
         #expect(times.up.count >= count, "\(proxy.log)")
         print(
-            "FIGURE: \(count) replacements at \(rate)/s: \(result.failureCount) of "
+            "FIGURE: \(kind): \(count) replacements at \(rate)/s: \(result.failureCount) of "
                 + "\(result.requestCount) failed; from start to up, median "
                 + "\(median(times.up)) ms, to the first request \(median(times.first)) ms; "
                 + "from the signal to the last new request, median \(median(delays)) ms, "
                 + "at most \(delays.max() ?? 0) ms")
     }
 
-    @Test("From 3 servers to 10 and back to 2 costs no request")
-    func scaling() throws {
-        guard let engine = engine() else { return }
+    @Test(
+        "From 3 servers to 10 and back to 2 costs no request",
+        arguments: RealEngine.Kind.allCases)
+    func scaling(kind: RealEngine.Kind) throws {
+        guard let engine = engine(kind) else { return }
         for number in 0..<3 { try start(engine, number) }
         let proxy = try proxy(engine)
         try wait(proxy, for: 3)
@@ -108,12 +112,16 @@ struct ContainerPlays {
         let result = load.finish()
         #expect(result.failureCount == 0, "\(result)\n\(proxy.log)")
         #expect(result.answers.count == 10, "\(result.answers)")
-        print("FIGURE: 3 to 10 to 2: \(result.failureCount) of \(result.requestCount) failed")
+        print(
+            "FIGURE: \(kind): 3 to 10 to 2: \(result.failureCount) of \(result.requestCount) failed"
+        )
     }
 
-    @Test("docker kill of one of three costs no GET, in every way that a server can end")
-    func kills() throws {
-        guard let engine = engine() else { return }
+    @Test(
+        "docker kill of one of three costs no GET, in every way that a server can end",
+        arguments: RealEngine.Kind.allCases)
+    func kills(kind: RealEngine.Kind) throws {
+        guard let engine = engine(kind) else { return }
         for number in 0..<3 { try start(engine, number) }
         let proxy = try proxy(engine)
         try wait(proxy, for: 3)
@@ -133,12 +141,15 @@ struct ContainerPlays {
         let result = load.finish()
         #expect(result.failureCount == 0, "\(result)\n\(proxy.log)")
         print(
-            "FIGURE: kill of one of three: \(result.failureCount) of \(result.requestCount) failed")
+            "FIGURE: \(kind): kill of one of three: \(result.failureCount) of "
+                + "\(result.requestCount) failed")
     }
 
-    @Test("An engine that restarts, or whose socket goes, changes nothing and costs nothing")
-    func engineAway() throws {
-        guard let engine = engine() else { return }
+    @Test(
+        "An engine that restarts, or whose socket goes, changes nothing and costs nothing",
+        arguments: RealEngine.Kind.allCases)
+    func engineAway(kind: RealEngine.Kind) throws {
+        guard let engine = engine(kind) else { return }
         for number in 0..<3 { try start(engine, number) }
         // The proxy's way to the engine is a link, which can be taken away.
         let link = engine.directory.file("way.sock")
@@ -172,7 +183,7 @@ struct ContainerPlays {
         try engine.command("stop", "web1")
         #expect(eventually(timeout: 10) { proxy.serverStates()["web1"] == nil }, "\(proxy.log)")
         print(
-            "FIGURE: engine restarted twice, socket taken away: \(result.failureCount) of "
+            "FIGURE: \(kind): engine restarted twice, socket taken away: \(result.failureCount) of "
                 + "\(result.requestCount) failed, 0 changes")
     }
 
