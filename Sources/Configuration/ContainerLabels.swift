@@ -31,6 +31,13 @@ public struct ContainerLabels: Equatable, Sendable {
     public var paths: [RouteConfiguration.Path] = []
     /// Hosts with their paths, for where not each host has each path.
     public var patterns: [Pattern] = []
+    /// For routes: the listeners that they are for, by name; empty for any.
+    public var listeners: [String] = []
+    /// For routes.
+    public var priority: Int?
+    /// What leads here was not understood and may have kept people out: nothing does, unless
+    /// something else is said.
+    public var isClosed = false
     public var stripsPrefix = false
     /// Labels that configure the service as a whole, without the prefix, sorted.
     public var serviceSettings: [String] = []
@@ -41,11 +48,44 @@ public struct ContainerLabels: Equatable, Sendable {
     public struct Pattern: Equatable, Hashable, Sendable {
         public var host: RouteConfiguration.Host
         public var path: RouteConfiguration.Path
+        /// Empty means all.
+        public var methods: [String] = []
+        public var headers: [RouteConfiguration.HeaderCondition] = []
+        /// Empty means any.
+        public var listeners: [String] = []
+        public var priority = 0
 
         public init(host: RouteConfiguration.Host, path: RouteConfiguration.Path) {
             self.host = host
             self.path = path
         }
+
+        /// Whether the same requests match.
+        public func matchesSame(as other: Pattern) -> Bool {
+            var same = self
+            same.priority = other.priority
+            return same == other
+        }
+    }
+
+    /// Everything that is to lead to the service. Empty when nothing is said about that.
+    public var wanted: [Pattern] {
+        var wanted = patterns
+        if !hosts.isEmpty || !paths.isEmpty {
+            for host in hosts.isEmpty ? [.any] : hosts {
+                for path in paths.isEmpty ? [.any] : paths {
+                    wanted.append(Pattern(host: host, path: path))
+                }
+            }
+        }
+        if wanted.isEmpty, !listeners.isEmpty || priority != nil {
+            wanted = [Pattern(host: .any, path: .any)]
+        }
+        for index in wanted.indices {
+            if !listeners.isEmpty { wanted[index].listeners = listeners }
+            if let priority { wanted[index].priority = priority }
+        }
+        return wanted
     }
 
     /// A label that is wrong, in the words of messages about files.
@@ -100,7 +140,9 @@ public struct ContainerLabels: Equatable, Sendable {
 private struct LabelTree {
     private static let place = YAMLPlace(line: 1, column: 1, endLine: 1, endColumn: 1)
     /// Their values are lists, which labels write with commas.
-    private static let lists: Set<String> = ["host", "path", "route", "retries.when"]
+    private static let lists: Set<String> = [
+        "host", "path", "route", "listener", "retries.when",
+    ]
 
     private final class Branch {
         var value: String?
@@ -200,7 +242,14 @@ extension ConfigurationReader {
             case "path":
                 labels.paths = items(of: field).compactMap { value($0, Value.labelPath) }
             case "route":
-                labels.patterns = items(of: field).compactMap { value($0, Value.labelPattern) }
+                labels.patterns += items(of: field).compactMap { value($0, Value.labelPattern) }
+            case "rule":
+                let patterns = value(field, Value.labelRule)
+                labels.patterns += patterns ?? []
+                labels.isClosed = patterns == nil
+            case "listener": readListeners(field, into: &labels)
+            case "priority":
+                labels.priority = value(field) { Value.integer($0, in: -1_000_000...1_000_000) }
             case "strip_prefix": read(field, into: &labels.stripsPrefix, Value.boolean)
             case "scheme":
                 labels.scheme = value(field) {
@@ -227,6 +276,18 @@ extension ConfigurationReader {
         case .http, nil: break
         }
         checkOrder(of: service, at: [])
+    }
+
+    private func readListeners(_ field: Field, into labels: inout ContainerLabels) {
+        let items = items(of: field)
+        labels.listeners = items.compactMap { value($0, Value.listenerName) }
+        guard labels.listeners.isEmpty else { return }
+        labels.isClosed = true
+        if items.isEmpty {
+            report(
+                .missingValue, "it names no listener", at: field.value.place, path: field.path,
+                help: "write the name of a listener, or remove the label")
+        }
     }
 
     private func readOwnLabel(_ field: Field, into labels: inout ContainerLabels) {
@@ -288,6 +349,17 @@ extension Value {
         var path = text
         while path.hasSuffix("/") { path.removeLast() }
         return routePath(path.hasSuffix("/*") ? path : path + "/*")
+    }
+
+    static func listenerName(_ text: String) -> Parsed<String> {
+        guard (1...63).contains(text.utf8.count),
+            text.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        else {
+            return .failure(
+                ValueMistake(
+                    .badName, "is not the name of a listener", help: "write it as the file does"))
+        }
+        return .success(text)
     }
 
     /// `app.example.com`, `*.example.com/api/*`, `*/healthz`: a host, and a path as in a file.

@@ -9,12 +9,18 @@ import TLS
 extension ControlPlane {
     /// After every change of the file: starts what it asks for, stops what it does not.
     func renewCatalogue() {
-        guard catalogue?.configuration != base.catalogue else { return }
+        guard catalogue?.configuration != base.catalogue else {
+            catalogue?.listenersChanged()
+            return
+        }
         catalogue?.stop()
         catalogue = base.catalogue.map { configuration in
-            CatalogueKeeper(configuration, engines, loop: loop) { [unowned self] keeper in
-                catalogueChanged(keeper)
-            }
+            CatalogueKeeper(
+                configuration, engines, loop: loop,
+                listeners: { [unowned self] in
+                    base.listeners.filter { !$0.isTunnel }.map(\.name)
+                },
+                changed: { [unowned self] keeper in catalogueChanged(keeper) })
         }
         saidCatalogue = nil
         if catalogue == nil { knownCatalogue = nil }
@@ -32,10 +38,11 @@ extension ControlPlane {
             service.discover?.list = [.docker(docker)]
             result.services.append(service)
         }
-        let own = Set(base.routes.map(\.label))
+        let own = Dictionary(grouping: base.routes) { $0.label }
         let more = known.routes.filter { route in
             guard case .service(let name) = route.action else { return false }
-            return !taken.contains(name) && !own.contains(route.label)
+            return !taken.contains(name)
+                && !own[route.label, default: []].contains { route.yields(to: $0) }
         }
         if !more.isEmpty { result.routes = RouteConfiguration.inOrder(base.routes + more) }
         return result

@@ -302,6 +302,8 @@ struct ContainerReaderTests {
         ("network", "net"), ("address", "127.0.0.3"), ("weight", "3"), ("backup", "false"),
         ("version", "v1"), ("docker-health", "use"), ("stop-signal", "SIGQUIT"),
         ("host", "a.test"), ("path", "/a"), ("strip-prefix", "true"), ("drain", "5s"),
+        ("route", "a.test/x/*"), ("rule", "Host(`a.test`) && Method(`GET`)"), ("priority", "3"),
+        ("listener", "main"),
         ("slow-start", "1s"), ("balance", "random"), ("health.path", "/up"),
         ("health.interval", "3s"), ("outliers.errors", "7"), ("when-all-down", "hold"),
         ("retries.attempts", "1"), ("timeouts.response", "9s"), ("limits.queue", "10"),
@@ -346,9 +348,10 @@ struct ContainerReaderTests {
                     )
                 }
                 let now = LoopInstant(nanoseconds: 1)
-                catalogue.update([listing(good, 1)], now: now)
-                catalogue.update([listing(good, 1), listing(made, 2)], now: now)
-                catalogue.update([listing(made, 2)], now: now)
+                catalogue.update([listing(good, 1)], listeners: ["main"], now: now)
+                catalogue.update(
+                    [listing(good, 1), listing(made, 2)], listeners: ["main"], now: now)
+                catalogue.update([listing(made, 2)], listeners: ["main"], now: now)
                 #expect(
                     catalogue.routes.contains { $0.host == .exact("shop.test") },
                     "\(changedKey)=\(changedValue)")

@@ -91,6 +91,85 @@ struct ServiceCatalogueTests {
             ])
     }
 
+    @Test("Of two services that want the same, the one with the greater priority has it")
+    func priorities() {
+        var catalogue = ServiceCatalogue()
+        let shop = listing("shop", 1, ["staithe.host": "a.test"])
+        let urgent = listing("api", 2, ["staithe.host": "a.test", "staithe.priority": "5"])
+        catalogue.update([shop, urgent], now: start)
+        #expect(routes(catalogue) == ["a.test>api"])
+        #expect(
+            catalogue.warnings.map(\.text) == [
+                "service 'shop': service 'api' has the requests for 'a.test' already; give them "
+                    + "different hosts or paths"
+            ])
+        catalogue.update([shop], now: start)
+        #expect(routes(catalogue) == ["a.test>shop"], "asked for, and no longer taken")
+        // Of one service, the newer container's counts.
+        let late = listing("api", 3, ["staithe.host": "a.test", "staithe.priority": "-5"])
+        catalogue.update([shop, urgent, late], now: start)
+        #expect(routes(catalogue) == ["a.test>shop"])
+        #expect(catalogue.routes[0].priority == 0)
+    }
+
+    @Test("A rule, and a listener: what they ask for besides host and path makes routes of its own")
+    func rules() {
+        var catalogue = ServiceCatalogue()
+        let writers = listing(
+            "write", 1,
+            ["staithe.rule": "Host(`a.test`) && (Method(`PUT`) || Header(`X-Role`, `editor`))"])
+        let readers = listing("read", 2, ["staithe.rule": "Host(`a.test`)"])
+        let admin = listing("admin", 3, ["staithe.listener": "internal", "staithe.host": "a.test"])
+        catalogue.update([writers, readers, admin], listeners: ["main", "internal"], now: start)
+        #expect(catalogue.warnings.isEmpty, "\(catalogue.warnings)")
+        let seen = catalogue.routes.map { route in
+            "\(route.label) \(route.methods) \(route.headers.map(\.name)) \(route.listeners)"
+        }
+        #expect(
+            Set(seen) == [
+                "a.test [\"PUT\"] [] []", "a.test [] [\"x-role\"] []", "a.test [] [] []",
+                "a.test [] [] [\"internal\"]",
+            ])
+        #expect(seen.last == "a.test [] [] []", "what asks for less is asked last")
+    }
+
+    @Test("A listener that there is not is told, and what served goes on")
+    func unknownListener() {
+        var catalogue = ServiceCatalogue()
+        let good = listing("shop", 1, ["staithe.host": "a.test"])
+        let wrong = listing("shop", 2, ["staithe.host": "a.test", "staithe.listener": "mian"])
+        catalogue.update([good], listeners: ["main"], now: start)
+        catalogue.update([wrong], listeners: ["main"], now: start)
+        #expect(routes(catalogue) == ["a.test>shop"])
+        #expect(
+            catalogue.warnings.map(\.text) == [
+                "container c2: its labels name the listener 'mian', which there is not; the "
+                    + "listeners are main"
+            ])
+        // One that was for few is not for all because of a slip.
+        let admin = listing("admin", 3, ["staithe.listener": "internl"])
+        catalogue.update([admin], listeners: ["main", "internal"], now: start)
+        #expect(!routes(catalogue).contains("*>admin"))
+        let half = listing("admin", 4, ["staithe.listener": "internal, internl"])
+        catalogue.update([half], listeners: ["main", "internal"], now: start)
+        let made = catalogue.routes.first { $0.action == .service("admin") }
+        #expect(made?.listeners == ["internal"])
+    }
+
+    @Test("A rule that is not understood opens nothing")
+    func brokenRule() {
+        var catalogue = ServiceCatalogue()
+        let broken = listing("admin", 1, ["staithe.rule": "ClientIP(`10.0.0.0/8`)"])
+        catalogue.update([broken], now: start)
+        #expect(routes(catalogue) == [])
+        #expect(
+            broken.reading.warnings.map(\.text).joined().contains("'ClientIP' is not supported"))
+        let empty = listing("admin", 2, ["staithe.listener": ""])
+        catalogue.update([empty], now: start)
+        #expect(routes(catalogue) == [])
+        #expect(empty.reading.warnings.count == 1)
+    }
+
     @Test("A service without containers stays for an hour, and comes back as it was")
     func memory() {
         var catalogue = ServiceCatalogue()
