@@ -2,24 +2,26 @@
 import PackageDescription
 
 /// Every Swift target is built to the same rules.
-///
-/// `-cross-module-optimization` is worth 40 % of the instructions of a request: without it the
-/// generic containers of `Memory` are not specialised in the modules that use them.
-let house: [SwiftSetting] = [
+let common: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
-    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
+
+/// `-cross-module-optimization` is worth 40 % of the instructions of a request: without it the
+/// generic containers of `Memory` are not specialised in the modules that use them.
+let house =
+    common + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
 
 /// `Memory` alone hands out spans of its own storage, which needs lifetime annotations.
 let memoryRoom = house + [.enableExperimentalFeature("Lifetimes")]
 
-/// Rooms that run seldom are compiled for size: the static binary has a bound.
-let calmRoom = house + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+/// Rooms that run seldom are compiled for size, and keep their code to themselves: the static
+/// binary has a bound.
+let calmRoom = common + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
 
 /// One room of the house: a target, and the rooms of lower floors that it may use.
 func room(

@@ -211,6 +211,73 @@ struct EngineTests {
         #expect(try proxy.ask(get()).text == "s")
     }
 
+    @Test("Answers and events beyond every bound are refused, and the pool stands")
+    func bounds() throws {
+        let server = try ScriptedServer(text: "s")
+        let engine = try engine()
+        let one = Fake("one", server.port)
+        show([one], at: engine)
+        let proxy = try proxy(engine.path)
+        #expect(proxy.waitUntilServing(1), "\(proxy.log)")
+        let before = try proxy.status()
+        // 17 MiB of containers that nobody wants, and then a list in a list in a list.
+        let filler = "{\"Id\":\"\(String(repeating: "b", count: 1 << 20))\"}"
+        for (list, sentence) in [
+            (
+                "[" + Array(repeating: filler, count: 17).joined(separator: ",") + "]",
+                "its answer is too large"
+            ),
+            (String(repeating: "[", count: 100_000), "its list cannot be read"),
+            ("[{\"Id\":", "its list cannot be read"), ("{}", "its list cannot be read"),
+        ] {
+            engine.setList(list)
+            #expect(eventually { engine.streamCount > 0 })
+            engine.tell(String(repeating: "x", count: 1_100_000))
+            #expect(proxy.waitForLog("an event is longer than 1 MiB", seconds: 20), "\(proxy.log)")
+            #expect(
+                eventually(timeout: 20) {
+                    ((try? proxy.command("status").output) ?? "").contains(sentence)
+                }, "\(sentence): \((try? proxy.command("status").output) ?? "")")
+            #expect(try proxy.ask(get()).text == "s")
+        }
+        show([one], at: engine)
+        #expect(
+            eventually(timeout: 20) {
+                !((try? proxy.command("status").output) ?? "since").contains("since")
+            }, "\(proxy.log)")
+        let after = try proxy.status()
+        #expect(after.generation == before.generation, "\(proxy.log)")
+        #expect(after.servers["one"]?.since == before.servers["one"]?.since)
+    }
+
+    @Test(
+        "A socket that this user may not use is said, with the way out",
+        .enabled(if: Machine.isRoot && Machine.program("setpriv") != nil, "needs another user"))
+    func rights() throws {
+        let engine = try engine()
+        let files = FileManager.default
+        try files.setAttributes([.posixPermissions: 0o600], ofItemAtPath: engine.path)
+        let home = TemporaryDirectory()
+        let program = home.file("staithe")
+        try files.copyItem(atPath: ProxyProcess.executable, toPath: program)
+        for path in [directory.path, home.path] {
+            try files.setAttributes([.posixPermissions: 0o777], ofItemAtPath: path)
+        }
+        let process = try ChildProcess(
+            "/usr/bin/setpriv",
+            [
+                "--reuid", "65534", "--regid", "65534", "--clear-groups", program,
+                "127.0.0.1:\(Machine.freePort())", "--docker", "--engine", engine.path,
+                "--socket", home.file("a.sock"),
+            ], environment: ["XDG_RUNTIME_DIR": home.path])
+        #expect(
+            eventually(timeout: 20) {
+                process.log.contains(
+                    "not allowed to use \(engine.path): the user of this process needs the group "
+                        + "of that socket")
+            }, "\(process.log)")
+    }
+
     @Test("No container's environment is asked for with inspect: never")
     func withoutInspection() throws {
         let server = try ScriptedServer(text: "s")
