@@ -68,6 +68,9 @@ public struct ContainerLabels: Equatable, Sendable {
         }
     }
 
+    /// More ways than this are a mistake: hosts and paths multiply.
+    public static let patternBound = 1024
+
     /// Everything that is to lead to the service. Empty when nothing is said about that.
     public var wanted: [Pattern] {
         var wanted = patterns
@@ -113,17 +116,34 @@ public struct ContainerLabels: Equatable, Sendable {
         let tree = LabelTree(own, prefix: prefix, &spelled, &mistakes)
         var result = ContainerLabels()
         reader.readLabels(tree.node, into: &result, &service)
+        let ways = max(1, result.hosts.count) * max(1, result.paths.count) + result.patterns.count
+        if ways > patternBound {
+            mistakes.append(
+                Mistake(
+                    label: prefix + (result.hosts.isEmpty ? "path" : "host"),
+                    sentence: "more than \(patternBound) ways lead here, so it is left out",
+                    help: "use wildcards: '*.example.com', '/api'"))
+            result.hosts = []
+            result.paths = []
+            result.patterns = []
+            result.isClosed = true
+        }
         mistakes += reader.diagnostics.map { diagnostic in
             let path = diagnostic.keyPath.joined(separator: ".")
             let label = spelled[path] ?? prefix + path
             let isUnknown = diagnostic.code == .unknownKey
             return Mistake(
-                label: label,
-                sentence: isUnknown ? "there is no such label" : diagnostic.sentence,
+                label: short(label),
+                sentence: isUnknown ? "there is no such label" : short(diagnostic.sentence),
                 help: diagnostic.help.map { isUnknown ? prefixed($0, prefix, path) : $0 })
         }
         result.serviceSettings.sort()
         return (result, mistakes)
+    }
+
+    /// What others write goes into logs: no more of it than a person reads.
+    private static func short(_ text: String) -> String {
+        text.utf8.count <= 300 ? text : "\(text.prefix(200))…"
     }
 
     /// `did you mean 'port'?` as a person writes it into a compose file.
@@ -139,6 +159,8 @@ public struct ContainerLabels: Equatable, Sendable {
 /// Labels as the tree that a file would have: `health.path=/up` is `health: { path: /up }`.
 private struct LabelTree {
     private static let place = YAMLPlace(line: 1, column: 1, endLine: 1, endColumn: 1)
+    /// No label that means something is as long.
+    private static let keyBound = 128
     /// Their values are lists, which labels write with commas.
     private static let lists: Set<String> = [
         "host", "path", "route", "listener", "retries.when",
@@ -158,6 +180,12 @@ private struct LabelTree {
     ) {
         let root = Branch()
         for (label, value) in labels.sorted(by: { $0.key < $1.key }) {
+            guard label.utf8.count <= Self.keyBound else {
+                mistakes.append(
+                    ContainerLabels.Mistake(
+                        label: "\(label.prefix(40))…", sentence: "there is no such label"))
+                continue
+            }
             let path = label.dropFirst(prefix.count).lowercased()
                 .map { $0 == "-" ? "_" : $0 }
                 .split(separator: ".", omittingEmptySubsequences: false)

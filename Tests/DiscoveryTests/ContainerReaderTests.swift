@@ -387,6 +387,31 @@ struct ContainerReaderTests {
         return result.filter { !$0.0.isEmpty }
     }
 
+    @Test("No label is so long, so deep or so much that it costs more than itself")
+    func hostile() {
+        let deep = "staithe." + Array(repeating: "a", count: 100_000).joined(separator: ".")
+        let made = make(
+            container(
+                onHost.merging([
+                    deep: "1", "staithe.health.\(String(repeating: "b", count: 70_000))": "1",
+                    "staithe.weight": String(repeating: "9", count: 70_000),
+                ]) { $1 }))
+        #expect(made.server != nil)
+        #expect(made.warnings.count == 3)
+        #expect(made.warnings.allSatisfy { $0.utf8.count < 1000 })
+        let many = (0..<200).map { "h\($0).test" }.joined(separator: ",")
+        let paths = (0..<200).map { "/p\($0)" }.joined(separator: ",")
+        let product = make(
+            container(onHost.merging(["staithe.host": many, "staithe.path": paths]) { $1 }))
+        #expect(product.labels.wanted.isEmpty)
+        #expect(product.labels.isClosed, "what was for few hosts is not for all")
+        #expect(
+            product.warnings == [
+                "container web_1: label 'staithe.host': more than 1024 ways lead here, so it is "
+                    + "left out; use wildcards: '*.example.com', '/api'"
+            ])
+    }
+
     // MARK: - Which containers
 
     @Test("A service in a file has the containers with its label")

@@ -156,6 +156,26 @@ struct ServiceCatalogueTests {
         #expect(made?.listeners == ["internal"])
     }
 
+    @Test("Containers that ask for ever other hosts are bounded, and told")
+    func bounds() {
+        var catalogue = ServiceCatalogue()
+        func hosts(_ from: Int) -> [String: String] {
+            ["staithe.host": (from..<from + 600).map { "h\($0).test" }.joined(separator: ",")]
+        }
+        for round in 0..<8 {
+            catalogue.update([listing("shop", round, hosts(round * 600))], now: start)
+        }
+        #expect(catalogue.routes.count <= 2 * ContainerLabels.patternBound)
+        #expect(catalogue.routes.contains { $0.host == .exact("h4200.test") }, "the newest count")
+        let all = (0..<20).map { listing("s\($0)", $0 + 10, hosts(10_000 + $0 * 600)) }
+        catalogue.update(all, now: start)
+        #expect(catalogue.routes.count == ServiceCatalogue.routeBound)
+        #expect(
+            catalogue.warnings.map(\.text).contains(
+                "labels: they ask for more than 10000 routes: the others are left out; use "
+                    + "wildcards: '*.example.com', '/api'"))
+    }
+
     @Test("A rule that is not understood opens nothing")
     func brokenRule() {
         var catalogue = ServiceCatalogue()

@@ -13,6 +13,8 @@ public import Timing
 /// - A route for listeners that there are not is none: it is told, and what led to the service
 ///   before stays as if nobody asked for it any more.
 public struct ServiceCatalogue: Equatable, Sendable {
+    /// As many as a file may have.
+    public static let routeBound = 10_000
     /// How long what no container asks for any more is kept.
     public static let memory = Interval.seconds(3600)
 
@@ -116,15 +118,19 @@ public struct ServiceCatalogue: Equatable, Sendable {
             for pattern in patterns {
                 guard let pattern = known(pattern, of: listing) else { continue }
                 // The newer one's priority.
-                wanted.removeAll { $0.matchesSame(as: pattern) }
-                wanted.append(pattern)
+                if let place = wanted.firstIndex(where: { $0.matchesSame(as: pattern) }) {
+                    wanted[place] = pattern
+                } else if wanted.count < ContainerLabels.patternBound {
+                    wanted.append(pattern)
+                }
             }
         }
         entry.patterns = entry.patterns.filter { old in
             !wanted.contains { $0.matchesSame(as: old.pattern) }
         }
         entry.abandonPatterns(now: now)
-        entry.patterns = wanted.map { Wish(pattern: $0, abandonedAt: nil) } + entry.patterns
+        let old = entry.patterns.prefix(ContainerLabels.patternBound)
+        entry.patterns = wanted.map { Wish(pattern: $0, abandonedAt: nil) } + old
         entries[name] = entry
     }
 
@@ -186,6 +192,7 @@ public struct ServiceCatalogue: Equatable, Sendable {
     private mutating func makeRoutes(_ entries: [Entry]) {
         var made: [RouteConfiguration] = []
         var places: [Place: [Int]] = [:]
+        var isFull = false
         /// - Returns: the service that has these requests already.
         func add(_ route: RouteConfiguration) -> String? {
             let place = Place(host: route.host, path: route.path)
@@ -194,6 +201,10 @@ public struct ServiceCatalogue: Equatable, Sendable {
                 guard case .service(let owner) = other.action else { continue }
                 if other.action != route.action { return owner }
                 if other.asksTheSame(as: route) { return nil }
+            }
+            guard made.count < Self.routeBound else {
+                isFull = true
+                return nil
             }
             places[place, default: []].append(made.count)
             made.append(route)
@@ -230,6 +241,13 @@ public struct ServiceCatalogue: Equatable, Sendable {
             for wish in entry.patterns where wish.abandonedAt != nil {
                 _ = add(route(wish.pattern, of: entry))
             }
+        }
+        if isFull {
+            warnings.append(
+                SourceWarning(
+                    "labels",
+                    "they ask for more than \(Self.routeBound) routes: the others are left out",
+                    help: "use wildcards: '*.example.com', '/api'"))
         }
         routes = RouteConfiguration.inOrder(made)
     }
