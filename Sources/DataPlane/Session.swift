@@ -27,6 +27,7 @@ struct Session: ~Copyable {
     var streamCount = 0
     /// Streams since the beginning.
     var streamTotal = 0
+    var share = TurnShare()
     /// Waits for its turn to be flushed.
     var isDirty = false
     /// Events are being gone through: whoever adds some leaves them to that.
@@ -61,6 +62,32 @@ struct Session: ~Copyable {
         lastReceived = now
         since = now
     }
+}
+
+/// What one client's connection with many streams may cost its loop in one turn, so that the
+/// loop's other clients never wait for all of them. In points, each some microsecond of work.
+struct TurnShare {
+    /// A request that finds its connection to a server ready.
+    static let streamCost = 8
+    /// A connection to a server.
+    static let connectionCost = 40
+    private static let whole = 256
+
+    private var turn: UInt32 = 0
+    private var left = whole
+
+    /// Nothing more of this client is begun or moved before the next turn.
+    func isSpent(in turn: UInt32) -> Bool { turn == self.turn && left <= 0 }
+
+    mutating func spend(_ points: Int, in turn: UInt32) {
+        if turn != self.turn { self = TurnShare(turn: turn) }
+        left -= points
+    }
+
+    /// Content is read, copied and written.
+    mutating func spend(bytes: Int, in turn: UInt32) { spend(bytes >> 11, in: turn) }
+
+    init(turn: UInt32 = 0) { self.turn = turn }
 }
 
 /// One end of one exchange on a session: the text of HTTP/1.1 towards the exchange, frames

@@ -32,6 +32,7 @@ extension Worker where Kernel: ~Copyable {
                 sendRequest(turn)
             }
         case .relaying:
+            guard hasShare(client) else { return }
             if !turn.value.isRequestSent, !turn.value.isSendingRefused { pumpRequest(turn) }
             if turn.isValid, turn.value.stage == .relaying { pumpResponse(turn) }
         case .tunnel:
@@ -39,6 +40,16 @@ extension Worker where Kernel: ~Copyable {
         case .answering:
             flushAnswer(turn)
         }
+    }
+
+    /// Whether the client may cost more in this turn; a stream whose connection has had its share
+    /// goes on in the next.
+    private mutating func hasShare(_ client: Client) -> Bool {
+        guard client.value.link.kind == .stream,
+            stream(client.value.link).value.session.value.share.isSpent(in: turnNumber)
+        else { return true }
+        enqueue(client)
+        return false
     }
 
     /// Moves the response towards the client, as far as both sides allow.
@@ -80,6 +91,7 @@ extension Worker where Kernel: ~Copyable {
                 return
             }
             guard readResponseContent(turn, server) else { return }
+            guard hasShare(client) else { return }
         }
         enqueue(client)
     }

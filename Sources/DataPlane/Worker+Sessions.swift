@@ -16,10 +16,6 @@ extension Worker where Kernel: ~Copyable {
     /// before it is given up.
     private var silence: Interval { .seconds(30) }
 
-    /// Streams that one client may begin before the others of this loop have their turn: each may
-    /// cost a connection to a server, some 50 µs.
-    private var streamsPerTurn: Int { 32 }
-
     // MARK: - Beginnings
 
     /// A client speaks HTTP/2: by ALPN, or it has said so.
@@ -113,15 +109,14 @@ extension Worker where Kernel: ~Copyable {
         markDirty(session)
     }
 
-    /// Hands what was read to the library, and deals with each frame before the next. With many
-    /// streams, some of it stays for the next turn.
+    /// Hands what was read to the library, and deals with each frame before the next. When the
+    /// client has had its share of the turn, the rest stays for the next.
     ///
     /// - Returns: `false` when the connection must end.
     private mutating func digest(_ session: Place<Session>, _ client: Client) -> Bool {
         session.value.lastReceived = now
         session.value.pingedAt = .never
-        let streamBound = session.value.streamTotal + streamsPerTurn
-        while !client.value.input.isEmpty, session.value.streamTotal < streamBound {
+        while !client.value.input.isEmpty, !session.value.share.isSpent(in: turnNumber) {
             let used = session.value.http2.receive(client.value.input.bytes, now: now)
             handleEvents(session, client.value.input.start)
             guard client.value.phase == .multiplexing else { return true }
@@ -350,6 +345,7 @@ extension Worker where Kernel: ~Copyable {
         stream.value.isReceived = isLast
         session.value.http2.setTag(stream.token.slot, of: event.stream)
         session.value.streamTotal += 1
+        session.value.share.spend(TurnShare.streamCost, in: turnNumber)
         setDeadline(client, now + plan.value.listeners[listener].headerTimeout)
         if carrier.value.deadline != .never { setDeadline(carrier, .never) }
         watchSilence(session, carrier)

@@ -133,6 +133,10 @@ extension Worker where Kernel: ~Copyable {
         if let second {
             count += push(stream, session, second)
         }
+        if case .client = stream.value.owner {
+            session.value.share.spend(
+                bytes: first.byteCount + (second?.byteCount ?? 0), in: turnNumber)
+        }
         return count > 0 ? .bytes(count) : .wouldBlock
     }
 

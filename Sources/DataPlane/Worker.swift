@@ -166,6 +166,8 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     var wallReadAt = LoopInstant.zero
     var random: LoopRandom
     var now: LoopInstant
+    /// Counts the turns, and starts again.
+    var turnNumber: UInt32 = 0
     var counters = LoopCounters()
     var log: AccessRecordWriter
     /// What we call ourselves in Via.

@@ -278,7 +278,9 @@ public import Timing
     }
 
     public mutating func close(_ descriptor: consuming FileDescriptor) {
-        _ = Glibc.close(descriptor.release())
+        let number = descriptor.release()
+        // A stream of a connection has no descriptor.
+        if number >= 0 { _ = Glibc.close(number) }
     }
 
     public mutating func resetOnClose(_ socket: borrowing FileDescriptor) {

@@ -267,6 +267,17 @@ private let stapleStatus: @convention(c) (OpaquePointer?, UnsafeMutableRawPointe
     return SSL_TLSEXT_ERR_OK
 }
 
+/// Fetched once, because OpenSSL looks a cipher up by its name each time it is asked.
+///
+/// `@unchecked Sendable`: immutable, and counted atomically.
+@safe private struct TicketCipher: @unchecked Sendable {
+    let pointer: OpaquePointer?
+
+    init() { unsafe pointer = unsafe EVP_CIPHER_fetch(nil, "AES-256-CBC", nil) }
+}
+
+private let ticketCipher = TicketCipher()
+
 /// Encrypts a new ticket under the newest key, or finds the key of an old one.
 private let protectTicket:
     @convention(c) (
@@ -285,7 +296,7 @@ private let protectTicket:
             guard let found = unsafe owner.keys.key(named: wanted) else { return 0 }
             (key, isOld) = found
         }
-        let algorithm = unsafe EVP_aes_256_cbc()
+        let algorithm = unsafe ticketCipher.pointer
         let status =
             encrypts != 0
             ? unsafe EVP_EncryptInit_ex(cipher, algorithm, nil, key.cipher, iv)

@@ -155,6 +155,6 @@ struct AnnouncementTests {
         #expect(heads[0].contains("\u{1}\0\0\0\u{1}\u{21}\0\u{7}TLSv1.2"))
         #expect(heads[1].contains("\u{1}\0\u{2}h2"))
         #expect(heads[1].contains("\u{7}\0\0\0\0\u{21}\0\u{7}TLSv1.3\u{22}\0\u{3}ann"))
-        #expect(heads[1].contains("TLS_AES_256_GCM_SHA384"))
+        #expect(heads[1].contains("TLS_AES_128_GCM_SHA256"))
     }
 }

@@ -19,13 +19,17 @@ struct CountTests {
         var sends = 0
         var waits = 0
         var otherCalls = 0
+        /// The most in one turn of a loop.
+        var mostConnects = 0
+        var mostCloses = 0
+        var mostBytes = 0
 
         init(file: String) {
             let bytes = [UInt8](FileManager.default.contents(atPath: file) ?? Data())
             let numbers = stride(from: 0, to: bytes.count - 7, by: 8).map { start in
                 (0..<8).reduce(0) { $0 | Int(bytes[start + $1]) << ($1 * 8) }
             }
-            guard numbers.count == 11 else { return }
+            guard numbers.count == 14 else { return }
             allocations = numbers[0]
             frees = numbers[1]
             objects = numbers[2]
@@ -37,6 +41,9 @@ struct CountTests {
             sends = numbers[8]
             waits = numbers[9]
             otherCalls = numbers[10]
+            mostConnects = numbers[11]
+            mostCloses = numbers[12]
+            mostBytes = numbers[13]
         }
 
         func housekeeping(since start: Counts) -> Housekeeping {
@@ -175,5 +182,32 @@ struct CountTests {
             leanest = min(leanest, Counts(file: file).housekeeping(since: start))
         }
         #expect(leanest == Housekeeping())
+    }
+
+    /// A bound on what the others of its loop wait for, in what can be counted.
+    @Test(
+        "Many streams of one client are spread over many turns, and so is their end",
+        .enabled(if: release != nil, "needs the release build: make test names it"))
+    func turns() throws {
+        let server = try NginxServer(text: "x")
+        try server.directory.write(String(repeating: "x", count: 300_000), to: "large")
+        let (proxy, file) = try countedProxy(
+            ProxyPlan(servers: [server.port], listener: "timeouts: { write: 1s }"))
+        let client = try FrameClient(port: proxy.port, timeout: 60)
+        _ = client.wait { $0.type == Frame.Kind.settings.rawValue && $0.flags == Frame.ack }
+        let start = Counts(file: file)
+        #expect(start.mostCloses > 0 || start.mostConnects > 0 || start.mostBytes > 0)
+        // A hundred large answers, in one piece, of which nothing is read.
+        let head =
+            Frame.settings([(4, 0x7000_0000)]).bytes + Frame.windowUpdate(0, 0x7000_0000).bytes
+        try client.peer.send(
+            head + (0..<100).flatMap { Frame.get(UInt32($0 * 2 + 1), "/files/large").bytes })
+        #expect(proxy.waitForLog("client_slow", seconds: 60))
+        #expect(try proxy.ask(get()).status == 200)
+        let end = Counts(file: file)
+        #expect(end.otherCalls - start.otherCalls > 300, "a hundred connections: \(end)")
+        #expect(end.mostConnects > 1 && end.mostConnects <= 8, "\(end)")
+        #expect(end.mostCloses > 1 && end.mostCloses <= 33, "\(end)")
+        #expect(end.mostBytes > 65_536 && end.mostBytes <= 1 << 20, "\(end)")
     }
 }

@@ -21,7 +21,9 @@
 
 enum what {
     ALLOCATIONS, FREES, OBJECTS, RETAINS, RELEASES, ACCESSES, METADATA,
-    RECEIVES, SENDS, WAITS, OTHER_CALLS, COUNT
+    RECEIVES, SENDS, WAITS, OTHER_CALLS,
+    /* The most between two waits of one loop. */
+    MOST_CONNECTS, MOST_CLOSES, MOST_BYTES, COUNT
 };
 
 static _Atomic uint64_t *counts;
@@ -34,6 +36,15 @@ static int on_loop(void) {
 
 static void count(enum what what) {
     if (counts && on_loop()) atomic_fetch_add_explicit(&counts[what], 1, memory_order_relaxed);
+}
+
+static __thread uint64_t in_turn[COUNT];
+
+/* Keeps the highest sum that one turn of a loop has reached. */
+static void count_in_turn(enum what what, uint64_t more) {
+    if (!counts || !on_loop()) return;
+    uint64_t sum = in_turn[what] += more, most = atomic_load(&counts[what]);
+    while (sum > most && !atomic_compare_exchange_weak(&counts[what], &most, sum)) {}
 }
 
 __attribute__((constructor)) static void begin(void) {
@@ -108,12 +119,19 @@ struct metadata swift_getGenericMetadata(size_t request, const void *const *argu
     return real(request, arguments, type);
 }
 
-ssize_t recv(int s, void *b, size_t n, int f) { REAL(recv); count(RECEIVES); return real(s, b, n, f); }
+ssize_t recv(int s, void *b, size_t n, int f) {
+    REAL(recv);
+    count(RECEIVES);
+    ssize_t received = real(s, b, n, f);
+    if (received > 0) count_in_turn(MOST_BYTES, received);
+    return received;
+}
 ssize_t send(int s, const void *b, size_t n, int f) { REAL(send); count(SENDS); return real(s, b, n, f); }
 ssize_t sendmsg(int s, const struct msghdr *m, int f) { REAL(sendmsg); count(SENDS); return real(s, m, f); }
 int epoll_wait(int e, struct epoll_event *v, int n, int t) {
     REAL(epoll_wait);
     count(WAITS);
+    memset(in_turn, 0, sizeof in_turn);
     return real(e, v, n, t);
 }
 int epoll_ctl(int e, int o, int s, struct epoll_event *v) {
@@ -129,6 +147,7 @@ int accept4(int s, struct sockaddr *a, socklen_t *l, int f) {
 int connect(int s, const struct sockaddr *a, socklen_t l) {
     REAL(connect);
     count(OTHER_CALLS);
+    count_in_turn(MOST_CONNECTS, 1);
     return real(s, a, l);
 }
 int setsockopt(int s, int l, int o, const void *v, socklen_t n) {
@@ -137,6 +156,11 @@ int setsockopt(int s, int l, int o, const void *v, socklen_t n) {
     return real(s, l, o, v, n);
 }
 int shutdown(int s, int h) { REAL(shutdown); count(OTHER_CALLS); return real(s, h); }
-int close(int s) { REAL(close); count(OTHER_CALLS); return real(s); }
+int close(int s) {
+    REAL(close);
+    count(OTHER_CALLS);
+    count_in_turn(MOST_CLOSES, 1);
+    return real(s);
+}
 ssize_t read(int f, void *b, size_t n) { REAL(read); count(OTHER_CALLS); return real(f, b, n); }
 ssize_t write(int f, const void *b, size_t n) { REAL(write); count(OTHER_CALLS); return real(f, b, n); }
