@@ -57,6 +57,17 @@ struct ContainerPlays {
         #expect(result.status == 0, "\(result) \(proxy.log)")
     }
 
+    /// Docker says when it is about to stop a container, and nothing fails. Podman tells only the
+    /// end: what is refused until then is tried elsewhere, and how few fail is the figure.
+    private func expectNoFailure(
+        _ result: LoadClient.Result, _ kind: RealEngine.Kind, _ proxy: ProxyProcess,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        let bound = kind == .docker ? 0 : result.requestCount / 100
+        #expect(
+            result.failureCount <= bound, "\(result)\n\(proxy.log)", sourceLocation: sourceLocation)
+    }
+
     // MARK: - Plays
 
     @Test(
@@ -80,7 +91,7 @@ struct ContainerPlays {
         }
         more(200, of: load)
         let result = load.finish()
-        #expect(result.failureCount == 0, "\(result)\n\(proxy.log)")
+        expectNoFailure(result, kind, proxy)
         #expect(proxy.serverStates().count == 3, "\(proxy.serverStates())")
         #expect(result.answers["web\(count + 1)"] ?? 0 > 0, "\(result.answers)")
         let times = startTimes(proxy.log)
@@ -110,7 +121,7 @@ struct ContainerPlays {
         #expect(eventually(timeout: 20) { proxy.serverStates().count == 2 }, "\(proxy.log)")
         more(200, of: load)
         let result = load.finish()
-        #expect(result.failureCount == 0, "\(result)\n\(proxy.log)")
+        expectNoFailure(result, kind, proxy)
         #expect(result.answers.count == 10, "\(result.answers)")
         print(
             "FIGURE: \(kind): 3 to 10 to 2: \(result.failureCount) of \(result.requestCount) failed"
@@ -139,7 +150,7 @@ struct ContainerPlays {
         }
         more(100, of: load)
         let result = load.finish()
-        #expect(result.failureCount == 0, "\(result)\n\(proxy.log)")
+        expectNoFailure(result, kind, proxy)
         print(
             "FIGURE: \(kind): kill of one of three: \(result.failureCount) of "
                 + "\(result.requestCount) failed")
