@@ -113,6 +113,14 @@ let package = Package(
             uses: ["Scenarios", "Simulation", "Balancing", "Statistics", "Theory"],
             settings: calmRoom),
 
+        room(
+            "LiveBench",
+            uses: [
+                "Simulation", "HTTP1", "HTTP2", "Reactor", "HTTP", "Balancing", "Health",
+                "Statistics",
+                "Linux", "Memory", "Timing",
+            ], settings: calmRoom),
+
         // Floor 6: the calm side.
         room(
             "ControlPlane",
@@ -127,8 +135,8 @@ let package = Package(
         .executableTarget(
             name: "staithe",
             dependencies: [
-                "ControlPlane", "Reporting", "Scenarios", "Simulation", "Configuration",
-                "Balancing", "TLS", "Linux", "Memory", "Timing",
+                "ControlPlane", "LiveBench", "Reporting", "Scenarios", "Simulation",
+                "Configuration", "Balancing", "TLS", "Linux", "Memory", "Timing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: simulationRoom),
@@ -174,6 +182,8 @@ let package = Package(
         tests(
             "ReportingTests",
             of: ["Reporting", "Scenarios", "Simulation", "Balancing", "Statistics"]),
+        tests(
+            "LiveBenchTests", of: ["LiveBench", "Simulation", "Statistics", "Linux", "Timing"]),
         tests("RoutingTests", of: ["Routing", "Configuration", "HTTP", "Memory"]),
         tests("HouseTests", of: []),
         tests("IntegrationTests", of: ["TestSupport"]),

@@ -44,6 +44,7 @@ public struct Spelling: Sendable, BitwiseCopyable {
     public static let h2c = Spelling(3, 0x0063_3268)
     public static let httpScheme = Spelling(7, 0x002F_2F3A_7074_7468)
     public static let httpsScheme = Spelling(8, 0x2F2F_3A73_7074_7468)
-    public static let httpProtocol = Spelling(5, 0x0000_002F_7074_7468)
+    /// With a version behind it or without.
+    public static let httpProtocol = Spelling(4, 0x7074_7468)
     public static let tlsProtocol = Spelling(4, 0x2F73_6C74)
 }

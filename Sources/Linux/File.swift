@@ -241,6 +241,9 @@ public enum ThisProcess {
         return unsafe String(cString: value)
     }
 
+    /// Where the program that runs here lies; `nil` where /proc is missing.
+    public static var executable: String? { File.link("/proc/self/exe") }
+
     /// Ends the process at once, without running anything else.
     public static func exit(_ status: Int32) -> Never { Glibc._exit(status) }
 
@@ -286,7 +289,7 @@ extension File {
     }
 
     /// Where a symbolic link leads; `nil` for anything else.
-    private static func link(_ path: String) -> String? {
+    fileprivate static func link(_ path: String) -> String? {
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = unsafe buffer.withUnsafeMutableBytes { bytes in
             unsafe readlink(

@@ -11,6 +11,14 @@ public enum ListeningSocket {
     /// - Throws: `addressInUse`, `permissionDenied`, and whatever `bind(2)` says.
     public static func open(_ address: SocketAddress, backlog: Int) throws(Errno) -> FileDescriptor
     {
+        let descriptor = try reserve(address)
+        guard listen(descriptor.number, CInt(clamping: backlog)) == 0 else { throw .current }
+        return descriptor
+    }
+
+    /// Opens a socket that keeps its address for ``open(_:backlog:)`` of this user, and does not
+    /// listen: as long as no sibling does, whoever connects is refused.
+    public static func reserve(_ address: SocketAddress) throws(Errno) -> FileDescriptor {
         let number = socket(
             address.family,
             CInt(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue),
@@ -27,7 +35,6 @@ public enum ListeningSocket {
             unsafe linux_bind(number, address, length)
         }
         guard bound == 0 else { throw .current }
-        guard listen(number, CInt(clamping: backlog)) == 0 else { throw .current }
         return descriptor
     }
 

@@ -100,23 +100,51 @@ public enum Children {
     /// - Returns: its process identifier.
     /// - Throws: why there is no such program or process.
     public static func start(_ words: [String]) throws(Errno) -> Int32 {
+        try spawn(words, log: nil)
+    }
+
+    /// The same with nothing to read, what it says at the end of a file, and in a group of its
+    /// own: an interrupt from the terminal is for us alone.
+    public static func start(_ words: [String], log: String) throws(Errno) -> Int32 {
+        try spawn(words, log: log)
+    }
+
+    /// Whether a child of ours still runs; one that has ended is taken.
+    public static func isRunning(_ process: Int32) -> Bool {
+        waitpid(process, nil, WNOHANG) == 0
+    }
+
+    /// Ends a child at once.
+    public static func kill(_ process: Int32) { _ = Glibc.kill(process, SIGKILL) }
+
+    private static func spawn(_ words: [String], log: String?) throws(Errno) -> Int32 {
         var attributes = posix_spawnattr_t()
         unsafe posix_spawnattr_init(&attributes)
         defer { unsafe posix_spawnattr_destroy(&attributes) }
+        var actions = unsafe posix_spawn_file_actions_t()
+        unsafe posix_spawn_file_actions_init(&actions)
+        defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+        if let log {
+            let flags = O_WRONLY | O_CREAT | O_APPEND
+            unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+            unsafe posix_spawn_file_actions_addopen(&actions, 1, log, flags, 0o600)
+            unsafe posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        }
         var (none, all) = (sigset_t(), sigset_t())
         unsafe sigemptyset(&none)
         unsafe sigfillset(&all)
         unsafe posix_spawnattr_setsigmask(&attributes, &none)
         unsafe posix_spawnattr_setsigdefault(&attributes, &all)
+        let group = log == nil ? 0 : POSIX_SPAWN_SETPGROUP
         unsafe posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+            &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | group))
         var arguments: [UnsafeMutablePointer<CChar>?] = unsafe []
         for word in words { unsafe arguments.append(strdup(word)) }
         unsafe arguments.append(nil)
         defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
         var process: pid_t = 0
         let status = unsafe posix_spawnp(
-            &process, words.first ?? "", nil, &attributes, arguments, Glibc.environ)
+            &process, words.first ?? "", &actions, &attributes, arguments, Glibc.environ)
         guard status == 0 else { throw Errno(code: status) }
         return process
     }

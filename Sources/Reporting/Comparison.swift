@@ -63,6 +63,10 @@ public struct Report: Sendable {
     public var pickCosts: [PickCost] = []
     /// Ended before all of it was done.
     public var isPartial = false
+    /// `nil` for a simulated one.
+    public var live: LiveFacts?
+    /// The same as ``comparisons``, simulated: what a live report is held against.
+    public var simulated: [Comparison] = []
 
     /// What a pick costs, as `staithe bench pick` measured it.
     public struct PickCost: Sendable, Equatable {

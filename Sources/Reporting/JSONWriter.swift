@@ -26,6 +26,11 @@ struct JSONWriter {
         item(key, "[" + values.map(String.init).joined(separator: ", ") + "]")
     }
 
+    mutating func strings(_ key: String?, _ values: [String]) {
+        item(key, "[" + values.map(Self.quoted).joined(separator: ", ") + "]")
+    }
+    mutating func null(_ key: String?) { item(key, "null") }
+
     private mutating func item(_ key: String?, _ value: String) {
         begin(key)
         text += value

@@ -11,10 +11,14 @@ extension Report {
         text += "<meta name=\"color-scheme\" content=\"light dark\">\n"
         text += "<title>Staithe: strategies compared</title>\n<style>\n\(HTML.style)\n"
         text += HTML.colourStyles(16) + "\n</style></head>\n<body>\n"
-        text += "<h1>Which strategy?</h1>\n<p class=\"soft\">Simulated in virtual time with the "
-        text += "code that serves traffic. Times are in mean service times; ± is the half width "
-        text += "of a 95 % interval over \(repetitions) independent runs; every strategy met the "
-        text += "same requests.</p>\n<div class=\"verdict\">\n"
+        text += "<h1>Which strategy?</h1>\n<p class=\"soft\">"
+        text +=
+            live == nil
+            ? "Simulated in virtual time with the code that serves traffic. Times are in mean "
+                + "service times; "
+            : HTML.escaped(liveSentences.joined(separator: " ")) + " "
+        text += "± is the half width of a 95 % interval over \(repetitions) independent runs; "
+        text += "every strategy met the same requests.</p>\n<div class=\"verdict\">\n"
         for sentence in Verdict.summary(of: self) { text += "<p>\(HTML.escaped(sentence))</p>\n" }
         if let opening { text += "<p>\(HTML.escaped(opening))</p>\n" }
         text += "</div>\n" + tallyTable()
@@ -93,25 +97,27 @@ extension Report {
         if let chart = loadChart(comparison) { text += "<div class=\"charts\">\(chart)</div>\n" }
         for variant in comparison.variants where variant.cells.contains(where: { !$0.runs.isEmpty })
         {
-            text += block(variant)
+            text += block(variant, of: comparison.file.name)
         }
         return text + "</section>\n"
     }
 
-    private func block(_ variant: Comparison.Variant) -> String {
+    private func block(_ variant: Comparison.Variant, of file: String) -> String {
         let scenario = variant.scenario
         let name = scenario.variant.isEmpty ? "All of it" : scenario.variant
         var text = "<h3>\(HTML.escaped(name))</h3>\n<p class=\"soft\">"
         text += "\(scenario.serverCount) servers, load \(short(scenario.load)), "
         text += "\(HTML.escaped(scenario.service.words)) service, "
         text += "\(HTML.escaped(scenario.arrivals.words)), "
-        text += "\(Numbers.grouped(scenario.requestCount)) requests a run</p>\n"
+        text +=
+            "\(Numbers.grouped(scenario.requestCount)) requests a run\(rateWords(scenario))</p>\n"
         if scenario.isUnstable {
             text += "<p class=\"warn\">Unstable: more arrives than can be served, so that times "
             text += "grow with the length of the run.</p>\n"
         }
         text += "<ul>" + sentences(variant).map { "<li>\(HTML.escaped($0))</li>" }.joined()
-        text += "</ul>\n" + table(variant) + "<div class=\"charts\">"
+        text += "</ul>\n" + table(variant) + comparisonHTML(variant, of: file)
+        text += "<div class=\"charts\">"
         text += percentileChart(variant)
         if !scenario.disturbances.isEmpty {
             text += timeChart(variant) + shareChart(variant) + newcomerChart(variant)
@@ -194,7 +200,7 @@ extension Report {
         var text = "<footer><p>Staithe \(HTML.escaped(version)), seed \(seed), "
         text += "\(repetitions) repetitions"
         if !machine.isEmpty { text += ", made on \(HTML.escaped(machine))" }
-        text += ". The same version and seed give the same numbers.</p>\n"
+        text += live == nil ? ". The same version and seed give the same numbers.</p>\n" : ".</p>\n"
         text += "<p>The first tenth of every run does not count. Percentiles are of all response "
         text += "times of all runs together, from a histogram whose buckets are a thousandth wide; "
         text +=

@@ -11,7 +11,8 @@ extension Report {
             writer.integer("format", 1)
             writer.string("program", "staithe")
             writer.string("version", version)
-            writer.string("engine", "simulation")
+            writer.string("engine", live == nil ? "simulation" : "live")
+            writeLive(to: &writer)
             writer.integer("seed", Int(truncatingIfNeeded: seed))
             writer.integer("repetitions", repetitions)
             writer.boolean("partial", isPartial)
@@ -20,7 +21,7 @@ extension Report {
             writer.string("unit", "mean service time")
             writer.array("scenarios") { writer in
                 for comparison in comparisons {
-                    writer.object { Self.write(comparison, standard: standard, to: &$0) }
+                    writer.object { write(comparison, to: &$0) }
                 }
             }
             if !pickCosts.isEmpty {
@@ -38,21 +39,19 @@ extension Report {
         return writer.text
     }
 
-    private static func write(
-        _ comparison: Comparison, standard: Contender, to writer: inout JSONWriter
-    ) {
+    private func write(_ comparison: Comparison, to writer: inout JSONWriter) {
         writer.string("name", comparison.file.name)
         writer.string("title", comparison.file.title)
         writer.string("hash", comparison.file.hash)
         writer.array("variants") { writer in
             for variant in comparison.variants {
-                writer.object { write(variant, standard: standard, to: &$0) }
+                writer.object { write(variant, of: comparison.file.name, to: &$0) }
             }
         }
     }
 
-    private static func write(
-        _ variant: Comparison.Variant, standard: Contender, to writer: inout JSONWriter
+    private func write(
+        _ variant: Comparison.Variant, of file: String, to writer: inout JSONWriter
     ) {
         let scenario = variant.scenario
         writer.string("name", scenario.variant)
@@ -61,6 +60,7 @@ extension Report {
         writer.string("service", scenario.service.words)
         writer.integer("requests", scenario.requestCount)
         writer.integer("workers", scenario.workers)
+        if let rate = rate(of: scenario) { writer.number("requests_per_second", rate) }
         writer.boolean("unstable", scenario.isUnstable)
         writer.array("theory") { writer in
             for line in TheoryLine.lines(for: scenario) {
@@ -72,13 +72,13 @@ extension Report {
         }
         writer.array("strategies") { writer in
             for cell in variant.cells where !cell.runs.isEmpty {
-                writer.object { write(cell, in: variant, standard: standard, to: &$0) }
+                writer.object { write(cell, in: variant, of: file, to: &$0) }
             }
         }
     }
 
-    private static func write(
-        _ cell: Cell, in variant: Comparison.Variant, standard: Contender,
+    private func write(
+        _ cell: Cell, in variant: Comparison.Variant, of file: String,
         to writer: inout JSONWriter
     ) {
         writer.string("strategy", cell.contender.name)
@@ -97,16 +97,22 @@ extension Report {
                 writer.integer(reason.rawValue, count)
             }
         }
-        writer.integer("ejections", cell.ejectionCount)
+        // A proxy does not tell.
+        if live == nil {
+            writer.integer("ejections", cell.ejectionCount)
+        } else {
+            writer.null("ejections")
+        }
         writer.numbers("shares", cell.pickShares)
         writer.numbers("utilisation", cell.servers.map(\.utilisation))
         if let moved = cell.movedKeyShare { writer.number("moved_keys", moved) }
         if let needed = cell.neededKeyShare { writer.number("moved_keys_needed", needed) }
         writer.array("newcomers") { writer in
             for newcomer in cell.newcomers {
-                writer.object { write(newcomer, to: &$0) }
+                writer.object { Self.write(newcomer, to: &$0) }
             }
         }
+        writeSimulated(cell, in: variant.scenario, of: file, to: &writer)
         if cell.contender != standard,
             let gain = variant.relativeDifference(.p99, of: cell.contender, from: standard)
         {

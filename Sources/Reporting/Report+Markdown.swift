@@ -5,10 +5,15 @@ import Statistics
 extension Report {
     /// The report for readers of the repository: verdicts and tables.
     public func markdown() -> String {
-        var text = "# Which strategy?\n\nSimulated in virtual time with the code that serves "
-        text +=
-            "traffic; made by `make strategies`. Times are in mean service times, ± is the half "
-        text += "width of a 95 % interval over \(repetitions) runs.\n\n"
+        var text = "# Which strategy?\n\n"
+        if live == nil {
+            text += "Simulated in virtual time with the code that serves traffic; made by "
+            text += "`make strategies`. Times are in mean service times, ± is the half width of "
+            text += "a 95 % interval over \(repetitions) runs.\n\n"
+        } else {
+            for sentence in liveSentences { text += "\(sentence)\n" }
+            text += "± is the half width of a 95 % interval over \(repetitions) runs.\n\n"
+        }
         for sentence in Verdict.summary(of: self) { text += "\(sentence)\n\n" }
         if isPartial { text += "Ended early: this is what was done.\n\n" }
         let tallies = Verdict.tallies(of: self)
@@ -24,17 +29,27 @@ extension Report {
         for comparison in comparisons {
             text += "## \(comparison.file.name): \(comparison.file.title)\n\n"
             text += "\(comparison.file.about)\n\n"
-            for variant in comparison.variants { text += Self.block(variant, of: self) }
+            for variant in comparison.variants {
+                text += Self.block(variant, of: self, comparison.file.name)
+            }
         }
-        text += "Staithe \(version), seed \(seed).\n"
+        text += "Staithe \(version), seed \(seed)"
+        text += live == nil || machine.isEmpty ? ".\n" : ", made on \(machine).\n"
         return text
     }
 
-    private static func block(_ variant: Comparison.Variant, of report: Report) -> String {
+    private static func block(
+        _ variant: Comparison.Variant, of report: Report, _ file: String
+    ) -> String {
         let cells = variant.cells.filter { !$0.runs.isEmpty }
         guard !cells.isEmpty else { return "" }
         let scenario = variant.scenario
         var text = scenario.variant.isEmpty ? "" : "### \(scenario.variant)\n\n"
+        if let rate = report.rate(of: scenario) {
+            text += "\(scenario.serverCount) servers, load \(short(scenario.load)), "
+            text += "\(Numbers.grouped(scenario.requestCount)) requests a run at "
+            text += "\(short((rate * 10).rounded() / 10)) a second.\n\n"
+        }
         if scenario.isUnstable { text += "Unstable: more arrives than can be served.\n\n" }
         text += "| strategy | mean | p50 | p90 | p99 | p99.9 | errors | Jain |\n"
         text += "| --- | --: | --: | --: | --: | --: | --: | --: |\n"
@@ -48,6 +63,7 @@ extension Report {
             text += "\(Numbers.fixed(cell.estimate(.jain).value, 4)) |\n"
         }
         text += "\n"
+        text += report.comparisonMarkdown(variant, of: file)
         for sentence in report.sentences(variant) { text += "- \(sentence)\n" }
         return text + "\n"
     }

@@ -10,8 +10,9 @@ extension Report {
             text += "\(comparison.file.name): \(comparison.file.title)\n"
             for variant in comparison.variants where !variant.cells.allSatisfy({ $0.runs.isEmpty })
             {
-                text += Self.heading(variant.scenario)
+                text += heading(variant.scenario)
                 text += Self.table(variant)
+                text += comparisonText(variant, of: comparison.file.name)
                 for line in TheoryLine.lines(for: variant.scenario) {
                     text += "  theory: \(line.name): mean \(Numbers.short(line.mean))\n"
                 }
@@ -19,11 +20,12 @@ extension Report {
                 text += "\n"
             }
         }
+        for sentence in liveSentences { text += "\(sentence)\n" }
         if isPartial { text += "Ended early: this is what was done until then.\n" }
         return text
     }
 
-    static func heading(_ scenario: Scenario) -> String {
+    private func heading(_ scenario: Scenario) -> String {
         let name = scenario.variant.isEmpty ? "" : "\(scenario.variant), "
         let unstable =
             scenario.isUnstable
@@ -31,7 +33,8 @@ extension Report {
             : ""
         return "  \(name)\(scenario.serverCount) servers, load \(short(scenario.load)), "
             + "\(scenario.service.words), \(scenario.arrivals.words), "
-            + "\(Numbers.grouped(scenario.requestCount)) requests\(unstable)\n"
+            + "\(Numbers.grouped(scenario.requestCount)) requests\(rateWords(scenario))"
+            + "\(unstable)\n"
     }
 
     /// What each other strategy is to the standard one.

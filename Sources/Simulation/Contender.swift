@@ -7,6 +7,8 @@ public struct Contender: Sendable, Equatable, Hashable {
     public var choices: Int
     /// For strategies with a key: percent of the mean; `nil` for no bound.
     public var boundedLoad: Int?
+    /// Whose strategy it is; `nil` for ours. Others are in the live bench only.
+    public var rival: Rival?
 
     public init(
         _ strategy: Strategy, choices: Int = 2,
@@ -24,8 +26,10 @@ public struct Contender: Sendable, Equatable, Hashable {
     private var hasChoices: Bool { strategy == .powerOfTwoChoices || strategy == .peakEWMA }
 
     /// `least-requests`; `p2c:3` for three draws; `ring-hash:150` for another bound than the
-    /// proxy's, `ring-hash:unbounded` for none.
-    public var name: String {
+    /// proxy's, `ring-hash:unbounded` for none; `nginx/least-requests` for that of another proxy.
+    public var name: String { (rival.map { "\($0.rawValue)/" } ?? "") + ownName }
+
+    private var ownName: String {
         if hasChoices, choices != 2 { return "\(strategy.rawValue):\(choices)" }
         if strategy.usesKey, boundedLoad != BalanceSettings.defaultBoundedLoad {
             return "\(strategy.rawValue):\(boundedLoad.map(String.init) ?? "unbounded")"
@@ -36,6 +40,14 @@ public struct Contender: Sendable, Equatable, Hashable {
     /// From its ``name``; `nil` for a word that is no strategy, and for a setting that it does
     /// not have.
     public init?(name: String) {
+        let sides = name.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        if sides.count == 2 {
+            guard let rival = Rival(rawValue: String(sides[0])) else { return nil }
+            self.init(name: String(sides[1]))
+            guard self.rival == nil else { return nil }
+            self.rival = rival
+            return
+        }
         let parts = name.split(separator: ":", omittingEmptySubsequences: false)
         guard let first = parts.first, let strategy = Strategy(rawValue: String(first)),
             parts.count <= 2

@@ -1,3 +1,5 @@
+import Numerics
+
 /// Which keys requests have, for strategies that keep a key on its server.
 public struct KeyLaw: Sendable, Equatable {
     public var count: Int
@@ -25,4 +27,12 @@ public struct KeyLaw: Sendable, Equatable {
         self.exponent = exponent
         self.cache = cache
     }
+
+    /// Draws keys, from 0.
+    var lottery: AliasTable {
+        AliasTable(weights: (1...count).map { 1 / Double($0).raised(to: exponent) })
+    }
+
+    /// What a request for a key asks for: the proxy's strategies hash the path.
+    public static func path(of key: Int) -> String { "/key/\(key)" }
 }

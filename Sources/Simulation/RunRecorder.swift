@@ -30,7 +30,7 @@ struct RunRecorder {
 
     init(_ scenario: Scenario, capacity: Int) {
         self.capacity = capacity
-        firstCounted = Int(Double(scenario.requestCount) * WarmUp.share)
+        firstCounted = scenario.firstCounted
         lastCounted = scenario.requestCount - 1
         deadline = scenario.deadline ?? .infinity
         let zeros = Array(repeating: 0, count: capacity)

@@ -3,7 +3,7 @@ public import Statistics
 /// What one run of one strategy came to.
 public struct RunResult: Sendable {
     /// Why a request got no answer it could use.
-    public enum Failure: String, Sendable, CaseIterable {
+    public enum Failure: String, Sendable, CaseIterable, BitwiseCopyable {
         /// 503 from a server.
         case errorAnswer = "error_answer"
         case refused

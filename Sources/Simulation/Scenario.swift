@@ -1,3 +1,4 @@
+import Statistics
 public import Timing
 
 /// One experiment: servers, requests, and what happens to both. Every strategy meets the same
@@ -44,6 +45,19 @@ public struct Scenario: Sendable, Equatable {
     }
 
     public var serverCount: Int { groups.reduce(0) { $0 + $1.count } }
+
+    /// Servers that are there at any time: those of the start, and all that join.
+    public var largestServerCount: Int {
+        disturbances.reduce(serverCount) { count, disturbance in
+            guard case .join(let group) = disturbance.kind else { return count }
+            return count + group.count
+        }
+    }
+
+    /// The number of the first request that counts.
+    var firstCounted: Int { Int(Double(requestCount) * WarmUp.share) }
+    /// Requests behind those that count: they keep the load up until the last has its answer.
+    var extraRequestCount: Int { requestCount / 10 + 1000 }
 
     /// Requests of mean size per mean service time; servers that only delay count as one each,
     /// having no capacity of their own.

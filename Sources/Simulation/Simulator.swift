@@ -92,34 +92,27 @@ public struct Simulator: ~Copyable {
         let limit = scenario.proxy.responseTimeout
         timeout = limit == .forever ? .infinity : Double(limit.nanoseconds) / unit
 
-        var joining = 0
-        for disturbance in scenario.disturbances {
-            if case .join(let group) = disturbance.kind { joining += group.count }
-        }
-        let capacity = scenario.serverCount + joining
+        let capacity = scenario.largestServerCount
         let groups = scenario.groups.flatMap { Array(repeating: $0, count: $0.count) }
         servers = FixedArray(count: capacity) {
             SimulatedServer($0 < groups.count ? groups[$0] : groups[0])
         }
         earliest = EarliestEvent(count: capacity)
 
-        let base = SeededRandom.mixed(seed &+ SeededRandom.mixed(UInt64(repetition) &+ 1))
-        func stream(_ number: UInt64) -> SeededRandom { SeededRandom(seed: base, stream: number) }
-        arrivals = ArrivalClock(scenario, random: stream(1), switching: stream(2))
+        let streams = RandomStreams(seed: seed, repetition: repetition)
+        arrivals = ArrivalClock(
+            scenario, random: streams[.arrivals], switching: streams[.switching])
         sampler = ServiceSampler(scenario.service)
-        sizing = stream(3)
-        assigning = stream(4)
-        keying = stream(5)
-        failing = stream(6)
-        picking = stream(7)
-        proxying = stream(8)
-        antagonising = (0..<capacity).map { stream(1000 + UInt64($0)) }
-        keyLottery = scenario.keys.map { law in
-            AliasTable(
-                weights: (1...law.count).map { 1 / Double($0).raised(to: law.exponent) })
-        }
+        sizing = streams[.sizes]
+        assigning = streams[.workers]
+        keying = streams[.keys]
+        failing = streams[.failures]
+        picking = streams[.picks]
+        proxying = streams[.proxy]
+        antagonising = (0..<capacity).map { streams.antagonists(of: $0) }
+        keyLottery = scenario.keys.map { $0.lottery }
 
-        keyHashes = (0..<(scenario.keys?.count ?? 0)).map { StableHash.hash("/key/\($0)") }
+        keyHashes = (0..<(scenario.keys?.count ?? 0)).map { StableHash.hash(KeyLaw.path(of: $0)) }
 
         let workers = scenario.workers
         let rosterCount = scenario.sharesCounts ? 1 : workers
@@ -165,7 +158,7 @@ public struct Simulator: ~Copyable {
 
     private mutating func play() -> RunResult {
         var nextArrival = arrivals.next()
-        let extra = scenario.requestCount / 10 + 1000
+        let extra = scenario.extraRequestCount
         var lastMoment = Double.infinity
         while true {
             let nextCompletion = earliest.time

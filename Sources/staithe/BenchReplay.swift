@@ -39,7 +39,6 @@ struct BenchReplay: ParsableCommand {
     var requests: Int?
 
     func run() throws {
-        try setting.refuseLive()
         try BenchSetting.check(servers, "--servers", 1...10_000)
         try BenchSetting.check(slots, "--slots", 1...100_000)
         try BenchSetting.check(requests, "--requests", 100...1_000_000_000)
@@ -52,7 +51,9 @@ struct BenchReplay: ParsableCommand {
         }
         let traffic = TrafficLog(text: String(decoding: bytes, as: UTF8.self))
         let file = try scenario(of: traffic)
-        try setting.play([Comparison(file: file, contenders: setting.contenders(for: file))])
+        try setting.play(
+            [Comparison(file: file, contenders: setting.contenders(for: file))],
+            hasRequests: requests != nil)
     }
 
     private func scenario(of traffic: TrafficLog) throws -> ScenarioFile {

@@ -60,7 +60,7 @@ final class BenchRunner: Sendable {
     func run(threads: Int) throws(Errno) -> (comparisons: [Comparison], isWhole: Bool) {
         let signals = try SignalDescriptor()
         let began = Clock.monotonic()
-        let showsProgress = StandardStream.error.isTerminal
+        let bar = ProgressBar()
         state.withLock { $0.runningThreads = threads }
         for number in 0..<threads {
             try Thread.start(name: "bench-\(number)") { self.work() }
@@ -68,12 +68,13 @@ final class BenchRunner: Sendable {
         while state.withLock({ $0.runningThreads }) > 0 {
             if let signal = signals.take(), signal == .interrupt || signal == .terminate {
                 isStopped.store(true, ordering: .relaxed)
-                if showsProgress { StandardStream.error.print("\r\u{1B}[Kstopping …") }
+                bar.say("stopping …")
             }
-            if showsProgress { sayProgress(since: began) }
+            let done = state.withLock { $0.doneRequests }
+            bar.show(totalRequests > 0 ? Double(done) / Double(totalRequests) : 1)
             ThisProcess.sleep(.milliseconds(100))
         }
-        if showsProgress { _ = try? StandardStream.error.writeAvailable(Array("\r\u{1B}[K".utf8)) }
+        bar.clear()
         sayRate(since: began, threads: threads)
         let comparisons = state.withLock { $0.comparisons }
         return (comparisons, !isStopped.load(ordering: .relaxed))
@@ -117,23 +118,5 @@ final class BenchRunner: Sendable {
             "\(done) requests simulated in \(short((seconds * 10).rounded() / 10)) s on "
                 + "\(threads) threads: \(short((rate * 100).rounded() / 100)) million per second "
                 + "and thread")
-    }
-
-    private func sayProgress(since began: LoopInstant) {
-        let done = state.withLock { $0.doneRequests }
-        let share = totalRequests > 0 ? Double(done) / Double(totalRequests) : 1
-        let elapsed = (Clock.monotonic() - began).seconds
-        let width = 24
-        let filled = min(width, Int(share * Double(width)))
-        let bar =
-            String(repeating: "█", count: filled)
-            + String(repeating: "░", count: width - filled)
-        var left = ""
-        if done > 0, elapsed > 1 {
-            let seconds = Int((elapsed / share - elapsed).rounded(.up))
-            left = seconds >= 90 ? ", about \(seconds / 60 + 1) min left" : ", \(seconds) s left"
-        }
-        let text = "\r\u{1B}[K\(bar) \(Int(share * 100)) %\(left)"
-        _ = try? StandardStream.error.writeAvailable(Array(text.utf8))
     }
 }

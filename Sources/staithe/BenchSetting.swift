@@ -2,6 +2,7 @@ import ArgumentParser
 import Configuration
 import ControlPlane
 import Linux
+import LiveBench
 import Reporting
 import Scenarios
 import Simulation
@@ -11,11 +12,13 @@ struct BenchSetting: ParsableArguments {
     @Option(help: ArgumentHelp("Which ones, with commas: least-requests,p2c:3,ring-hash:150."))
     var strategies: String?
 
-    @Flag(help: "In virtual time; the default.")
+    @Flag(help: "In virtual time; the default. With --live: both, and how they differ.")
     var sim = false
 
     @Flag(help: "The same scenario against the real proxy.")
     var live = false
+
+    @OptionGroup var liveOptions: LiveOptions
 
     @Option(help: "Independent runs of each; 8 at least for intervals worth the name.")
     var reps = 8
@@ -54,15 +57,6 @@ struct BenchSetting: ParsableArguments {
     static let standard = Contender(ServiceConfiguration.Balance().strategy)
 
     // MARK: - Asking
-
-    /// The live bench is to run the same files; until it does, it is refused in plain words.
-    func refuseLive() throws {
-        guard !live else {
-            throw ValidationError(
-                "--live is not built yet: it will run the same scenario file against the real "
-                    + "proxy on the loopback. Leave it out to simulate.")
-        }
-    }
 
     func contenders(for file: ScenarioFile) throws -> [Contender] {
         var list: [Contender] = []
@@ -117,17 +111,17 @@ struct BenchSetting: ParsableArguments {
 
     // MARK: - Answering
 
-    func play(_ comparisons: [Comparison]) throws {
+    /// - Parameter hasRequests: the command says how many requests a run has.
+    func play(_ comparisons: [Comparison], hasRequests: Bool) throws {
         try Self.check(reps, "--reps", 1...10_000)
         try Self.check(threads, "--threads", 1...1024)
         let parsed = try parsedAssertions()
-        let runner = BenchRunner(comparisons, seed: seed, repetitions: reps)
-        let (done, isWhole) = try runner.run(threads: threads ?? Processors.usableCount())
-        var report = Report(
-            comparisons: done, standard: Self.standard, seed: seed, repetitions: reps,
-            version: Staithe.version, machine: Machine.words)
-        report.isPartial = !isWhole
-        report.pickCosts = try readPickCosts()
+        let costs = try readPickCosts()
+        var report =
+            live
+            ? try playLive(comparisons, hasRequests: hasRequests) : try simulate(comparisons)
+        let isWhole = !report.isPartial
+        report.pickCosts = costs
         try StandardStream.output.write(Array(report.text().utf8))
         if reps < 8 {
             StandardStream.output.print("Fewer than 8 repetitions: take the intervals as hints.")
@@ -138,6 +132,56 @@ struct BenchSetting: ParsableArguments {
         try write(report.csv(), to: csv)
         try judge(parsed, report)
         if !isWhole { throw ExitCode(ExitStatus.failed) }
+    }
+
+    private func simulate(_ comparisons: [Comparison]) throws -> Report {
+        try liveOptions.refuse()
+        for comparison in comparisons {
+            for cell in comparison.variants[0].cells where cell.contender.rival != nil {
+                throw ValidationError(
+                    "'\(cell.contender.name)' cannot be simulated: it needs --live.")
+            }
+        }
+        let runner = BenchRunner(comparisons, seed: seed, repetitions: reps)
+        let (done, isWhole) = try runner.run(threads: threads ?? Processors.usableCount())
+        return report(of: done, isWhole: isWhole)
+    }
+
+    private func playLive(_ comparisons: [Comparison], hasRequests: Bool) throws -> Report {
+        if threads != nil {
+            throw ValidationError("--threads has no meaning with --live: its threads are fixed.")
+        }
+        let plan = try liveOptions.plan(comparisons, hasRequests: hasRequests)
+        let runner = LiveRunner(
+            plan.comparisons, seed: seed, repetitions: reps, setting: plan.setting,
+            facts: plan.facts)
+        runner.sayPlan()
+        let outcome = try runner.run()
+        if let failure = outcome.failure {
+            throw Client.failure("no result. \(failure.sentence)")
+        }
+        var report = report(of: outcome.comparisons, isWhole: outcome.isWhole)
+        report.live = outcome.facts
+        guard sim, outcome.isWhole else { return report }
+        let ours = plan.comparisons.map { comparison in
+            Comparison(
+                file: comparison.file,
+                contenders: comparison.variants[0].cells.map(\.contender)
+                    .filter { $0.rival == nil })
+        }
+        let simulator = BenchRunner(ours, seed: seed, repetitions: reps)
+        let simulated = try simulator.run(threads: Processors.usableCount())
+        report.simulated = simulated.comparisons
+        report.isPartial = !simulated.isWhole
+        return report
+    }
+
+    private func report(of comparisons: [Comparison], isWhole: Bool) -> Report {
+        var report = Report(
+            comparisons: comparisons, standard: Self.standard, seed: seed, repetitions: reps,
+            version: Staithe.version, machine: Machine.words)
+        report.isPartial = !isWhole
+        return report
     }
 
     private func judge(_ assertions: [Assertion], _ report: Report) throws {

@@ -17,6 +17,8 @@ struct BenchStrategies: ParsableCommand {
               staithe bench strategies                              ten equal servers, load 0.9
               staithe bench strategies --scenario one-slow
               staithe bench strategies --servers 4 --load 0.8 --service lognormal4
+              staithe bench strategies --live --sim --servers 4 --load 0.7
+              staithe bench strategies --live --against nginx,haproxy --strategies round-robin
               staithe bench strategies --assert 'p99(least-requests) <= 1.05*p99(p2c)'
             """)
 
@@ -37,17 +39,17 @@ struct BenchStrategies: ParsableCommand {
     @Option(help: "Balancers that each count their own requests.")
     var workers: Int?
 
-    @Option(help: "Requests per run; the first tenth does not count.")
+    @Option(
+        help: "Requests per run; the first tenth does not count. With --live what 20 s make.")
     var requests: Int?
 
     func run() throws {
-        try setting.refuseLive()
         var comparisons: [Comparison] = []
         for file in try files() {
             comparisons.append(
                 Comparison(file: file, contenders: try setting.contenders(for: file)))
         }
-        try setting.play(comparisons)
+        try setting.play(comparisons, hasRequests: requests != nil)
     }
 
     private func files() throws -> [ScenarioFile] {

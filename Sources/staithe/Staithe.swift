@@ -37,7 +37,6 @@ struct Staithe: ParsableCommand {
             Health.self,
             Announce.self,
             Demo.self,
-            Announce.self,
             Bench.self,
             Explain.self,
             Short.self,

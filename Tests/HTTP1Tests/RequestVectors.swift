@@ -468,6 +468,9 @@ extension Vector {
             "RFC 9110 §7.8", "h2c behind another protocol",
             get("Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n"), .accepted("!upgrade")),
         .init(
+            "RFC 9110 §7.8", "an upgrade to HTTP of no version",
+            get("Connection: Upgrade\r\nUpgrade: HTTP\r\n"), .accepted("!upgrade")),
+        .init(
             "RFC 2817 §3.1", "an upgrade to TLS",
             get("Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n"), .accepted("!upgrade")),
         .init(

@@ -39,13 +39,21 @@ public struct SessionReading: Equatable, Sendable {
     public init() {}
 
     /// Without what depends on where the input was cut: how much of a message was passed on before
-    /// it turned out to be wrong.
+    /// it turned out to be wrong, and, where the connection failed in the end, what was still said
+    /// about its streams before.
     public var settled: SessionReading {
         var settled = self
-        if failure != nil { settled.taken = 0 }
+        if failure != nil {
+            settled.taken = 0
+            settled.sentByteCount = 0
+            settled.resets = [:]
+            for stream in messages.keys { settled.messages[stream]?.code = nil }
+        }
         for (stream, message) in messages where !message.isComplete {
             settled.messages[stream]?.content = []
-            if message.code != nil { settled.messages[stream]?.trailers = nil }
+            if message.code != nil || failure != nil {
+                settled.messages[stream]?.trailers = nil
+            }
         }
         return settled
     }
