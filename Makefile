@@ -100,8 +100,8 @@ strategies: build ## the report of strategies in the standard scenarios: Benchma
 pick: build ## what a pick costs here, for the report: Benchmarks/Results/pick.json
 	.build/release/staithe bench pick --json >Benchmarks/Results/pick.json
 
-theory: build ## the simulator against every closed form; BENCH="--divisor 10" for a quick look
-	.build/release/staithe bench theory $(BENCH)
+theory: build ## the simulator against every closed form: Benchmarks/Results/theory.md
+	.build/release/staithe bench theory --markdown Benchmarks/Results/theory.md $(BENCH)
 
 scenarios: ## writes config/scenarios into the program
 	@Tests/Support/embed-scenarios.sh

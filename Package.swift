@@ -95,7 +95,8 @@ let package = Package(
         room("Routing", uses: ["Configuration", "HTTP", "Memory"]),
         room(
             "Scenarios",
-            uses: ["Simulation", "Configuration", "YAML", "Health", "Timing"], settings: calmRoom),
+            uses: ["Simulation", "Configuration", "YAML", "Health", "Numerics", "Timing"],
+            settings: calmRoom),
         room(
             "Discovery",
             uses: ["Configuration", "Resolving", "HTTP1", "HTTP", "Linux", "Memory", "Timing"],

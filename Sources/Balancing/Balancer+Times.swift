@@ -23,6 +23,7 @@ extension Balancer {
         random: inout some RandomNumberGenerator
     ) -> Int? {
         findPrior(view, now: now)
+        if now >= fadeAt { findLosses(view, now: now) }
         var best = Lightest()
         if count <= Self.scanLimit {
             for index in 0..<count {
@@ -51,7 +52,8 @@ extension Balancer {
         _ view: borrowing View, now: LoopInstant, random: inout some RandomNumberGenerator
     ) {
         let time = view.answerTime(index)
-        let average = time.isMeasured ? time.faded(now: now) : prior
+        let average =
+            time.isMeasured ? Float(bitPattern: time.pattern(less: losses[index])) : prior
         // What has not come back yet is at least as slow as it is old.
         let known = max(average, view.ages(index).meanNanoseconds(now: now))
         let inFlight = view.inFlight(index)
@@ -65,6 +67,9 @@ extension Balancer {
     private static func grouped(_ nanoseconds: Float) -> Float {
         Float(bitPattern: (max(1, nanoseconds).bitPattern &+ 0x1F_FFFF) & ~0x1F_FFFF)
     }
+
+    /// The same of a pattern, as a number below 2¹¹.
+    private static func group(_ pattern: UInt32) -> UInt32 { (pattern &+ 0x1F_FFFF) >> 21 }
 
     // MARK: - Peak EWMA
 
@@ -106,11 +111,11 @@ extension Balancer {
         random: inout some RandomNumberGenerator
     ) -> Int? {
         findPrior(view, now: now)
-        var cold = Lightest()
-        var hot = Lightest()
+        if now >= fadeAt { findLosses(view, now: now) }
+        var found = ColdSearch()
         if count <= Self.scanLimit {
-            // One server in every fourth pick is enough to know the loads.
-            if untilPrior & 3 == 0 { observeNext(view, in: tier, now: now) }
+            // One server in every eighth pick is enough to know the loads.
+            if untilPrior & 7 == 0 { observeNext(view, in: tier, now: now) }
             for index in 0..<count {
                 let weight = view.weight(index, in: tier)
                 guard weight > 0 else { continue }
@@ -118,9 +123,7 @@ extension Balancer {
                 if weight < full[index], random.next().share(of: full[index]) >= weight {
                     continue
                 }
-                let load = load(of: index, view, now: now)
-                sort(
-                    index, load, weight, ties: weight, &cold, &hot, view, now: now, random: &random)
+                sort(index, weight, ties: weight, &found, view, now: now, random: &random)
             }
         } else {
             var drawn = Drawn()
@@ -130,14 +133,11 @@ extension Balancer {
                         from: view, in: tier, besides: drawn, random: &random)
                 else { break }
                 drawn.insert(draw.index)
-                let load = load(of: draw.index, view, now: now)
-                if position == 0 { hotness.observe(load * 256 / Float(draw.weight), among: count) }
-                sort(
-                    draw.index, load, draw.weight, ties: 0, &cold, &hot, view, now: now,
-                    random: &random)
+                if position == 0 { observe(draw.index, draw.weight, view, now: now) }
+                sort(draw.index, draw.weight, ties: 0, &found, view, now: now, random: &random)
             }
         }
-        if let index = cold.index ?? hot.index { return index }
+        if let index = found.index { return index }
         // Only warming servers, none of which was seen.
         return drawOne(view, in: tier, random: &random)
     }
@@ -148,28 +148,83 @@ extension Balancer {
         observed = observed &+ 1 >= count ? 0 : observed &+ 1
         let weight = view.weight(observed, in: tier)
         guard weight > 0 else { return }
-        let load = load(of: observed, view, now: now)
-        hotness.observe(load * 256 / Float(weight), among: count)
+        observe(observed, weight, view, now: now)
+    }
+
+    private mutating func observe<View: ServerView & ~Copyable & ~Escapable>(
+        _ index: Int, _ weight: Int, _ view: borrowing View, now: LoopInstant
+    ) {
+        let load = load(of: index, view, now: now)
+        hotness.observe(Float(load) * 256 / Float(weight), among: count)
+        mark = hotness.threshold
     }
 
     private mutating func load<View: ServerView & ~Copyable & ~Escapable>(
         of index: Int, _ view: borrowing View, now: LoopInstant
-    ) -> Float {
-        Float(view.inFlight(index) &+ view.foreignLoad(index, now: now))
+    ) -> Int {
+        view.inFlight(index) &+ view.foreignLoad(index, now: now)
     }
 
+    @inline(__always)
     private mutating func sort<View: ServerView & ~Copyable & ~Escapable>(
-        _ index: Int, _ load: Float, _ weight: Int, ties: Int, _ cold: inout Lightest,
-        _ hot: inout Lightest, _ view: borrowing View, now: LoopInstant,
-        random: inout some RandomNumberGenerator
+        _ index: Int, _ weight: Int, ties: Int, _ found: inout ColdSearch,
+        _ view: borrowing View, now: LoopInstant, random: inout some RandomNumberGenerator
     ) {
-        if load * 256 <= hotness.threshold * Float(weight) {
-            let time = view.answerTime(index)
-            let average = Self.grouped(time.isMeasured ? time.faded(now: now) : prior)
-            cold.consider(index, cost: average, per: 1, ties: ties, random: &random)
-        } else if cold.index == nil {
-            hot.consider(index, cost: load, per: weight, ties: ties, random: &random)
+        let load = load(of: index, view, now: now)
+        if load &* 256 <= mark &* weight {
+            let group = Self.group(expectedTime(of: index, at: load, view))
+            found.considerCold(index, group: group, load: load, ties: ties, random: &random)
+        } else if !found.hasCold {
+            found.considerHot(index, load: load, weight: weight, ties: ties, random: &random)
         }
+    }
+
+    /// What a server takes when it has as much as it has now, by what it took then before; the
+    /// pattern of a `Float`.
+    ///
+    /// An average over all loads would be of no use here: it would send everything to whoever
+    /// has the least of it, long after his queue has grown.
+    @inline(__always)
+    private mutating func expectedTime<View: ServerView & ~Copyable & ~Escapable>(
+        of index: Int, at load: Int, _ view: borrowing View
+    ) -> UInt32 {
+        let time = view.answerTime(index, in: LoadClass(of: load))
+        // A server in use is not faded in any class, and one out of use in all of them.
+        if time.isMeasured { return time.pattern(less: losses[index]) }
+        return unseenTime(of: index, at: load, view)
+    }
+
+    /// The same for a load that was not met before. More than was seen: as if the server did one
+    /// thing at a time. Less: as good as with more, so that it is found out.
+    private mutating func unseenTime<View: ServerView & ~Copyable & ~Escapable>(
+        of index: Int, at load: Int, _ view: borrowing View
+    ) -> UInt32 {
+        let average = view.answerTime(index)
+        guard average.isMeasured else { return prior.bitPattern }
+        let loss = losses[index]
+        let own = LoadClass(of: load).number
+        for number in stride(from: own - 1, through: 0, by: -1) {
+            let lower = LoadClass(number: number)
+            let time = view.answerTime(index, in: lower)
+            guard time.isMeasured else { continue }
+            let ratio = Float(load + 1) / Float(lower.largest + 1)
+            return (Float(bitPattern: time.pattern(less: loss)) * ratio).bitPattern
+        }
+        for number in own + 1..<LoadClass.count {
+            let time = view.answerTime(index, in: LoadClass(number: number))
+            if time.isMeasured { return time.pattern(less: loss) }
+        }
+        return average.pattern(less: loss)
+    }
+
+    private mutating func findLosses<View: ServerView & ~Copyable & ~Escapable>(
+        _ view: borrowing View, now: LoopInstant
+    ) {
+        for index in 0..<count {
+            let time = view.answerTime(index)
+            losses[index] = time.isMeasured ? time.patternLoss(now: now) : 0
+        }
+        fadeAt = now + .milliseconds(500)
     }
 
     // MARK: - The unseen
@@ -223,6 +278,50 @@ private struct Lightest: BitwiseCopyable {
         } else if new == old {
             tiedWeight += candidateWeight
             if random.next().share(of: tiedWeight) < candidateWeight { found = candidate }
+        }
+    }
+}
+
+/// Of the cold servers met so far the fastest, of those about as fast the least loaded; and while
+/// there is none, of the hot ones the least loaded. Ties as in ``Lightest``.
+private struct ColdSearch: BitwiseCopyable {
+    private var cold = -1
+    private var hot = -1
+    private var key = UInt64.max
+    private var least = ServerLoad.none
+    private var tiedWeight = 0
+
+    var index: Int? { cold >= 0 ? cold : hot >= 0 ? hot : nil }
+    var hasCold: Bool { cold >= 0 }
+
+    @inline(__always)
+    mutating func considerCold(
+        _ index: Int, group: UInt32, load: Int, ties weight: Int,
+        random: inout some RandomNumberGenerator
+    ) {
+        let new = UInt64(group) << 32 | UInt64(UInt32(truncatingIfNeeded: load))
+        if new < key {
+            cold = index
+            key = new
+            tiedWeight = weight
+        } else if new == key {
+            tiedWeight &+= weight
+            if random.next().share(of: tiedWeight) < weight { cold = index }
+        }
+    }
+
+    mutating func considerHot(
+        _ index: Int, load: Int, weight: Int, ties: Int,
+        random: inout some RandomNumberGenerator
+    ) {
+        let new = ServerLoad(inFlight: load, weight: weight)
+        if new < least {
+            hot = index
+            least = new
+            tiedWeight = ties
+        } else if new == least {
+            tiedWeight &+= ties
+            if random.next().share(of: tiedWeight) < ties { hot = index }
         }
     }
 }

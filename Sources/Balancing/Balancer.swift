@@ -1,4 +1,5 @@
 import Memory
+import Timing
 
 /// Chooses the server of the next attempt, for one service on one loop.
 ///
@@ -29,10 +30,16 @@ public struct Balancer: ~Copyable {
     var idle: IdleQueue
     var heaviest = 0
     var hotness = LoadQuantile()
+    /// ``LoadQuantile/threshold``, beside the histogram, which a look at it would copy.
+    var mark = 0
     var observed = 0
     /// The mean answer time of the servers that have one, in nanoseconds; 0 while none has.
     var prior: Float = 0
     var untilPrior = 0
+    /// By server: what the time since its last answer takes off its average
+    /// (``ServerTime/patternLoss(now:)``), looked at twice a second; and when that is due.
+    var losses: FixedArray<UInt32>
+    var fadeAt = LoopInstant.zero
     var ring: HashRing
     var maglev: MaglevTable
     var scores: RendezvousScores
@@ -63,9 +70,13 @@ public struct Balancer: ~Copyable {
             weights: strategy == .deadline ? weights : [], random: &random)
         lottery = WeightedLottery(weights: weights)
         let queues = Self.keepsIdleQueue(strategy, servers.count)
+        wantsEnds = queues
         idle = IdleQueue(count: queues ? servers.count : 0, random: &random)
         ring = HashRing([])
         maglev = MaglevTable([])
+        losses = FixedArray(
+            repeating: 0,
+            count: strategy == .hotCold || strategy == .leastTime ? servers.count : 0)
         scores = RendezvousScores(
             strategy.usesKey ? servers : [], remembers: strategy == .rendezvous)
         switch table ?? HashTable(strategy, servers: servers) {
@@ -78,7 +89,7 @@ public struct Balancer: ~Copyable {
     public var strategy: Strategy { settings.strategy }
 
     /// Whether ``ended(_:inFlight:)`` is to be called.
-    public var wantsEnds: Bool { Self.keepsIdleQueue(strategy, count) }
+    public let wantsEnds: Bool
 
     private static func keepsIdleQueue(_ strategy: Strategy, _ count: Int) -> Bool {
         strategy == .joinIdleQueue || strategy == .leastRequests && count > scanLimit
@@ -175,6 +186,7 @@ public struct Balancer: ~Copyable {
             swap(&idle, &old.idle)
         case .hotCold:
             hotness = old.hotness
+            mark = old.mark
         case .rendezvous:
             old.scores.rebuild(servers, oldIndex: oldIndex)
             swap(&scores, &old.scores)

@@ -19,7 +19,11 @@ extension Balancer {
         from roster: inout Roster, for request: PickRequest, triesAllWhenDown: Bool,
         random: inout some RandomNumberGenerator
     ) -> Choice {
-        if let index = pick(roster, for: request, random: &random) { return .server(index) }
+        roster.pickCount &+= 256
+        if let index = pick(roster, for: request, random: &random) {
+            if strategy.followsLoad, roster.flags(index).isWarming { roster.pace(index) }
+            return .server(index)
+        }
         // Nobody. First: is that only because those who could are still warming up?
         roster.pick.ignoresWarmCap = true
         if let index = pick(roster, for: request, random: &random) { return .server(index) }

@@ -108,12 +108,13 @@ extension Strategy {
 
     private static let hotColdText = Explanation(
         choice: "Servers above the 84th percentile of load are hot. Of the cold ones the fastest, "
-            + "or when all are hot the least loaded. Load is requests in flight; 'load_header' "
-            + "names a response header in which a server may say its own. Above 64 servers: of 5 "
-            + "draws.",
+            + "by the median of what it took before at a load like the present one, or when all "
+            + "are hot the least loaded. Load is requests in flight; 'load_header' names a "
+            + "response header in which a server may say its own. Above 64 servers: of 5 draws.",
         source: "Prequal (Wydrowski et al., NSDI 2024), with our own counts instead of probes.",
         pickCost: "O(n) up to 64 servers, O(1) above", changeCost: "O(n)",
-        goodAt: "Servers that others load too, and overload.",
+        goodAt: "Servers that are slow, or that other proxies load too: it sees both in the "
+            + "times, without being told.",
         brokenBy: "Servers that fail fast look cold: it leans on the failure penalty and on "
             + "'outliers'.")
 

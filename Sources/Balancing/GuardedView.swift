@@ -15,6 +15,12 @@ public protocol GuardedView: ServerView, ~Copyable, ~Escapable {
     /// The memory of one pick: ``TierLoads/forget()`` it before each.
     var tierLoads: TierLoads { borrowing get }
 
+    /// Picks so far, 256 to each: ``Balancer/choose(from:for:triesAllWhenDown:random:)`` counts.
+    var pickCount: Int { get set }
+    /// From what ``pickCount`` on a warming server may have its next request; 0 at first.
+    func turn(_ index: Int) -> Int
+    mutating func setTurn(_ index: Int, to pickCount: Int)
+
     func flags(_ index: Int) -> ServerFlags
     /// Until when requests have put the server out; not later than now when it is in.
     func ejectedUntil(_ index: Int) -> LoopInstant
@@ -99,10 +105,25 @@ extension GuardedView where Self: ~Copyable, Self: ~Escapable {
         let share = slowStart.share(
             now: pick.now, since: warmth.since, answered: warmth.answered)
         if share < SlowStart.full, !pick.ignoresWarmCap, !pick.ignoresLimit {
+            if pickCount < turn(index) { return 0 }
             let own = inFlight(index)
             if own >= load(ofTier: tier(index)).warmCap(without: own) { return 0 }
         }
         return max(1, weight * share)
+    }
+
+    /// A warming server was picked: says when its turn comes again, so that it gets no more than
+    /// ``SlowStart/gap(weight:of:)`` allows and no burst, however idle it looks.
+    mutating func pace(_ index: Int) {
+        let tier = tier(index)
+        var total = 0
+        for other in 0..<count where self.tier(other) == tier {
+            if let flags = flagsIfOpen(other) { total += flags.weight }
+        }
+        let own = flags(index).weight
+        guard own > 0, total > own else { return }
+        let earliest = max(turn(index), pickCount - 255)
+        setTurn(index, to: earliest + SlowStart.gap(weight: own, of: total))
     }
 
     /// What the open servers of a tier have in flight, over all loops. Added up when the first

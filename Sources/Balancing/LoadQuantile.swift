@@ -7,13 +7,13 @@ struct LoadQuantile: BitwiseCopyable {
     /// 2^−0.25, the value that Prequal was published with.
     private static let share = 0.84
     private static let binCount = 64
-    private static let memory: UInt32 = 512
+    private static let memory: UInt32 = 256
 
     private var bins = InlineArray<64, UInt16>(repeating: 0)
     private var sum: UInt32 = 0
     private var untilNext = 0
-    /// The largest load that counts as cold.
-    private(set) var threshold: Float = 0
+    /// The largest load per weight that counts as cold.
+    private(set) var threshold = 0
 
     /// - Parameter count: of the servers.
     mutating func observe(_ load: Float, among count: Int) {
@@ -59,12 +59,11 @@ struct LoadQuantile: BitwiseCopyable {
         return min(binCount - 1, 33 + octave * 4 + Int(bits >> 21 & 3))
     }
 
-    /// The largest load of a bin.
-    private static func load(_ bin: Int) -> Float {
-        guard bin > 32 else { return Float(bin) }
-        guard bin < binCount - 1 else { return .infinity }
+    /// The largest load of a bin; the last one has no end.
+    private static func load(_ bin: Int) -> Int {
+        guard bin > 32 else { return bin }
+        guard bin < binCount - 1 else { return 1 << 40 }
         let place = bin - 33
-        let start = Float(sign: .plus, exponent: 5 + place / 4, significand: 1)
-        return start * (1 + Float(place % 4 + 1) / 4)
+        return (1 << (5 + place / 4)) / 4 * (4 + place % 4 + 1)
     }
 }

@@ -8,6 +8,8 @@ public import Timing
 public struct ServerTime: Equatable, Sendable, BitwiseCopyable {
     /// A new measurement counts this much in ``answered(after:now:)``.
     static let newShare: Float = 0.05
+    /// How far ``middled(after:now:)`` goes at a time.
+    static let step: Float = 0.1
     /// How long ``peaked(after:now:)`` takes to forget: the time constant of its decay.
     public static let memory = Interval.seconds(10)
     /// A failure counts as this many times the mean answer of the group.
@@ -34,12 +36,35 @@ public struct ServerTime: Equatable, Sendable, BitwiseCopyable {
 
     /// The average with the time passed since counted against it: an unused server's fades, so
     /// that it is tried again.
-    func faded(now: LoopInstant) -> Float {
+    func faded(now: LoopInstant) -> Float { nanoseconds * fading(now: now) }
+
+    /// The bits of the average, as they stand in ``bits``: of positive numbers, the larger has
+    /// the larger pattern.
+    var pattern: UInt32 { UInt32(truncatingIfNeeded: bits) }
+
+    /// What the time passed since the last measurement takes off ``pattern``, in which an octave
+    /// is 2²³: close to what ``faded(now:)`` says, for a subtraction.
+    func patternLoss(now: LoopInstant) -> UInt32 {
+        let elapsed = Self.stamp(now) &- (bits >> 32) & 0xFFFF_FFFF
+        guard elapsed > 60, elapsed < 1 << 31 else { return 0 }
+        let octaves = Float(Int(truncatingIfNeeded: elapsed)) * Self.decayPerUnit
+        return UInt32(min(octaves, 100) * 8_388_608)
+    }
+
+    /// ``pattern`` less a loss.
+    @inline(__always)
+    func pattern(less loss: UInt32) -> UInt32 {
+        let pattern = pattern
+        return pattern > loss ? pattern &- loss : 0
+    }
+
+    /// What the time passed since the last measurement has left of the average, 0 to 1.
+    private func fading(now: LoopInstant) -> Float {
         let elapsed = Self.stamp(now) &- (bits >> 32) & 0xFFFF_FFFF
         // Loops read their clocks once per turn: another one's may be a little ahead.
-        // Ten milliseconds are a thousandth of the memory.
-        guard elapsed > 10, elapsed < 1 << 31 else { return nanoseconds }
-        return nanoseconds * Self.decay(elapsed)
+        // Sixty milliseconds are less than a hundredth of the memory.
+        guard elapsed > 60, elapsed < 1 << 31 else { return 1 }
+        return Self.decay(elapsed)
     }
 
     // MARK: - Least time
@@ -70,6 +95,23 @@ public struct ServerTime: Equatable, Sendable, BitwiseCopyable {
             return self
         }
         return ServerTime(nanoseconds: sample + kept * (nanoseconds - sample), at: now)
+    }
+
+    // MARK: - Hot and cold
+
+    /// An answer came: the first one as it is, then a step of a tenth up or down, so that half
+    /// of the answers are faster: the median, as Prequal takes it. One that costs fifty times
+    /// as much does not brand a server. After a time without measurements steps are larger.
+    public func middled(after duration: Interval, now: LoopInstant) -> ServerTime {
+        let sample = Float(duration.nanoseconds)
+        guard isMeasured else { return ServerTime(nanoseconds: sample, at: now) }
+        let elapsed = Self.stamp(now) &- (bits >> 32) & 0xFFFF_FFFF
+        let lost = elapsed < 1 << 31 ? 1 - Self.decay(elapsed) : 0
+        let step = 1 + max(Self.step, lost)
+        let moved =
+            sample > nanoseconds
+            ? min(sample, nanoseconds * step) : max(sample, nanoseconds / step)
+        return ServerTime(nanoseconds: moved, at: now)
     }
 
     // MARK: - Both

@@ -30,6 +30,9 @@ public protocol ServerView: ~Copyable, ~Escapable {
     /// ``Strategy/usesAnswerTimes``.
     func answerTime(_ index: Int) -> ServerTime
 
+    /// The average answer time of a server when its load was of a class; read by hot-cold.
+    func answerTime(_ index: Int, in load: LoadClass) -> ServerTime
+
     /// The ages of what is in flight on a server; read by those that ``Strategy/usesAges``.
     func ages(_ index: Int) -> InFlightAges
 
@@ -52,6 +55,7 @@ extension ServerView where Self: ~Copyable, Self: ~Escapable {
         return total
     }
     public func answerTime(_ index: Int) -> ServerTime { ServerTime() }
+    public func answerTime(_ index: Int, in load: LoadClass) -> ServerTime { ServerTime() }
     public func ages(_ index: Int) -> InFlightAges { InFlightAges() }
     public func foreignLoad(_ index: Int, now: LoopInstant) -> Int { 0 }
     public var hasTiers: Bool { false }

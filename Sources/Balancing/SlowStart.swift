@@ -12,8 +12,11 @@ public import Timing
 /// window without a request, and would meet its first ones cold at full weight. 10 % is the
 /// floor of both, so a warming server is always found out about.
 ///
-/// A share of the weight bounds a rate, not a burst: least-requests sends everything to the one
-/// server that is idle. ``inFlightCap(inFlight:servers:)`` bounds that.
+/// A share of the weight bounds neither a burst nor a rate where idle servers come first:
+/// least-requests sends everything to the one server that is idle, and again when it has
+/// answered. Two bounds hold for that, each a quarter above what is usual:
+/// ``inFlightCap(inFlight:servers:)`` of requests at once, and ``gap(weight:of:)`` of requests
+/// in a row.
 public struct SlowStart: Sendable, BitwiseCopyable {
     /// The share of a server at full weight.
     public static let full = 256
@@ -57,6 +60,13 @@ public struct SlowStart: Sendable, BitwiseCopyable {
         guard servers > 0 else { return .max }
         return max(1, (5 * inFlight + 4 * servers - 1) / (4 * servers))
     }
+
+    /// How far apart the picks of a warming server are at least on a loop, 256 to a pick: so far
+    /// that it gets a quarter more than its fair share, evenly. In a scale-out from 4 to 5 that
+    /// is every fourth pick.
+    ///
+    /// - Parameter total: the weight of all eligible servers, its own included.
+    public static func gap(weight: Int, of total: Int) -> Int { 256 * 4 * total / (5 * weight) }
 
     /// The share at `progress` of a ramp, 0 its beginning and 1 its end.
     private static func ramp(_ progress: Double) -> Int {

@@ -26,6 +26,17 @@ public enum Strategy: String, Sendable, CaseIterable {
         }
     }
 
+    /// Whether it sends more to a server that looks idle, and so must be kept from sending too
+    /// much to one that has just come.
+    var followsLoad: Bool {
+        switch self {
+        case .powerOfTwoChoices, .leastRequests, .leastTime, .peakEWMA, .hotCold,
+            .joinIdleQueue:
+            true
+        default: false
+        }
+    }
+
     /// Whether it reads ``ServerView/answerTime(_:)``: then answers and failures are to be
     /// recorded there.
     public var usesAnswerTimes: Bool {
@@ -34,6 +45,10 @@ public enum Strategy: String, Sendable, CaseIterable {
         default: false
         }
     }
+
+    /// Whether it reads ``ServerView/answerTime(_:in:)``: then answers and failures are to be
+    /// recorded there as well, by the load that the server had when the request came.
+    public var usesTimesByLoad: Bool { self == .hotCold }
 
     /// Whether it reads ``ServerView/ages(_:)``: then requests are to be counted in and out there.
     public var usesAges: Bool { self == .leastTime }

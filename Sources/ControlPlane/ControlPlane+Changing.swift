@@ -295,7 +295,7 @@ extension ControlPlane {
         cells[cell].answers.store(0, ordering: .relaxed)
         cells[cell].failures.store(0, ordering: .relaxed)
         cells[cell].ages.store(0, ordering: .relaxed)
-        cells[cell].time.store(0, ordering: .relaxed)
+        cells[cell].forgetTimes()
         cells[cell].reported.store(0, ordering: .relaxed)
         cells[cell].shadowedPicks.store(0, ordering: .relaxed)
         cells[cell].shadowPicks.store(0, ordering: .relaxed)

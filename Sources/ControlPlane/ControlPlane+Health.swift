@@ -199,7 +199,7 @@ extension ControlPlane {
         guard !isBeginning, hasOthers, window > .zero else { return }
         let cell = server.cell
         // What it took before it went says nothing about a process that is new.
-        cells[cell].time.store(0, ordering: .relaxed)
+        cells[cell].forgetTimes()
         cells[cell].warmSince.store(loop.now.nanoseconds, ordering: .relaxed)
         cells[cell].warmAnswers.store(
             cells[cell].answers.load(ordering: .relaxed), ordering: .relaxed)

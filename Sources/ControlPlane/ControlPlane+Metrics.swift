@@ -28,6 +28,7 @@ extension ControlPlane {
         describeExchanges(&page)
         describeServices(&page)
         describeServers(&page)
+        describeShadows(&page)
         return page.text
     }
 
@@ -145,6 +146,45 @@ extension ControlPlane {
                         "service": labels[0].value, "server": labels[1].value,
                         "version": labels[2].value, "state": state,
                     ], answer.state == state ? 1 : 0)
+            }
+        }
+    }
+
+    /// What the strategies that run beside would have done; nothing where none does.
+    private func describeShadows(_ page: inout MetricsText) {
+        let shadows = services.compactMap { service in
+            shadowAnswer(of: service).map { (service: service, shadow: $0) }
+        }
+        guard !shadows.isEmpty else { return }
+        func labels(_ service: ServiceEntry, _ shadow: ServiceAnswer.Shadow) -> MetricsText.Labels {
+            ["service": service.name, "strategy": shadow.strategy]
+        }
+        page.begin(
+            "staithe_shadow_picks_total", .counter,
+            "First attempts for which the shadow strategy chose as well.")
+        for (service, shadow) in shadows { page.sample(labels(service, shadow), shadow.picks) }
+        page.begin(
+            "staithe_shadow_agreement_ratio", .gauge, "Share of those in which both chose alike.")
+        for (service, shadow) in shadows { page.sample(labels(service, shadow), shadow.agreement) }
+        page.begin(
+            "staithe_shadow_difference_seconds", .gauge,
+            "What an answer would have taken more with the shadow, by the servers' averages.")
+        for (service, shadow) in shadows {
+            guard let difference = shadow.differenceMs else { continue }
+            page.sample(labels(service, shadow), difference / 1000)
+        }
+        page.begin(
+            "staithe_shadow_server_share_ratio", .gauge,
+            "Share of a server that the shadow would have given it, beside what it got.")
+        for (service, shadow) in shadows {
+            for share in shadow.shares {
+                for (by, value) in [("shadow", share.shadow), ("balance", share.share)] {
+                    page.sample(
+                        [
+                            "service": service.name, "strategy": shadow.strategy,
+                            "server": share.id, "by": by,
+                        ], value)
+                }
             }
         }
     }

@@ -110,6 +110,8 @@ struct Exchange: ~Copyable {
     /// Where its attempt was counted besides, and is to be taken off again.
     var countsAge = false
     var countsTotal = false
+    /// Of its server when it came there (``LoadClass``), where times are recorded by load.
+    var loadClass: UInt8 = 0
     var key = RequestKey.unknown
     var mustConnectAnew = false
     var whyNoRetry = Retried.no

@@ -25,7 +25,9 @@ public struct ServerCell: ~Copyable, Sendable {
     /// shadow would have sent.
     public let shadowedPicks: Atomic<Int>
     public let shadowPicks: Atomic<Int>
-    private let busyPadding: [8 of Int]
+    /// The same as ``time`` by the load that the server had when the request came
+    /// (``LoadClass``), for hot-cold.
+    public let timesByLoad: [8 of Atomic<UInt64>]
 
     /// ``ServerFlags``; the control plane writes it, and it alone.
     public let flags: Atomic<UInt64>
@@ -40,6 +42,12 @@ public struct ServerCell: ~Copyable, Sendable {
     /// The first answer: status in the upper 16 bits, microseconds below; 0 before.
     public let firstAnswer: Atomic<UInt64>
     private let calmPadding: [10 of Int]
+
+    /// What the server took says nothing any more of what it will take.
+    public func forgetTimes() {
+        time.store(0, ordering: .relaxed)
+        for load in timesByLoad.indices { timesByLoad[load].store(0, ordering: .relaxed) }
+    }
 }
 
 /// The most servers that all services of a process may have at once, draining ones included.

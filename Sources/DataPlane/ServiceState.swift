@@ -40,6 +40,9 @@ struct Roster: GuardedView, ~Copyable {
     var tried: [8 of AttemptNote] = .init(repeating: AttemptNote())
     var triedCount = 0
     let tierLoads = TierLoads()
+    var pickCount = 0
+    /// By member: when it may be picked again while it is warming.
+    private var turns: FixedArray<Int>
 
     init(
         cells: ServerCells, serviceCells: ServiceCells, service: Int, members: [Member],
@@ -51,6 +54,7 @@ struct Roster: GuardedView, ~Copyable {
         hasTiers = members.contains { $0.isBackup }
         self.tlsNames = tlsNames
         self.members = FixedArray(members)
+        turns = FixedArray(repeating: 0, count: members.count)
         self.text = FixedArray(text)
         slowStart = SlowStart(window: configuration.balance.slowStart)
         requestsPerServer = configuration.limits.requestsPerServer ?? .max
@@ -82,6 +86,9 @@ struct Roster: GuardedView, ~Copyable {
                 &- cells[cell].warmAnswers.load(ordering: .relaxed))
     }
 
+    func turn(_ index: Int) -> Int { turns[index] }
+    mutating func setTurn(_ index: Int, to pickCount: Int) { turns[index] = pickCount }
+
     func inFlight(_ index: Int) -> Int {
         max(0, cells[cell(index)].inFlight.load(ordering: .relaxed))
     }
@@ -92,6 +99,12 @@ struct Roster: GuardedView, ~Copyable {
 
     func answerTime(_ index: Int) -> ServerTime {
         ServerTime(bits: cells[Int(members[index].cell)].time.load(ordering: .relaxed))
+    }
+
+    func answerTime(_ index: Int, in load: LoadClass) -> ServerTime {
+        ServerTime(
+            bits: cells[Int(members[index].cell)].timesByLoad[load.number].load(
+                ordering: .relaxed))
     }
 
     func ages(_ index: Int) -> InFlightAges {
@@ -282,6 +295,10 @@ struct ServiceState: ~Copyable {
 
     /// Whether answers and failures are recorded in ``ServerCell/time``.
     var recordsTimes: Bool { balancer.strategy.usesAnswerTimes || hasShadow }
+
+    var recordsTimesByLoad: Bool {
+        balancer.strategy.usesTimesByLoad || hasShadow && shadow.strategy.usesTimesByLoad
+    }
 
     var recordsAges: Bool {
         balancer.strategy.usesAges || hasShadow && shadow.strategy.usesAges

@@ -200,6 +200,10 @@ extension Worker where Kernel: ~Copyable {
             turn.value.countsAge = true
             cells[cell].ages.wrappingAdd(InFlightAges.one(since: now), ordering: .relaxed)
         }
+        if service.value.recordsTimesByLoad {
+            let load = before &+ service.value.roster.foreignLoad(index, now: now)
+            turn.value.loadClass = UInt8(LoadClass(of: load).number)
+        }
         if service.value.countsTotal {
             turn.value.countsTotal = true
             serviceCells[service.value.id].inFlight.wrappingAdd(1, ordering: .relaxed)

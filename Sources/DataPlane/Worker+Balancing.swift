@@ -23,11 +23,22 @@ extension Worker where Kernel: ~Copyable {
             service.value.answerTimes.succeeded(after: duration)
         }
         let strategy = service.value.balancer.strategy
+        swap(cells[cell].time) { $0.measured(duration, by: strategy, now: now) }
+        guard service.value.recordsTimesByLoad else { return }
+        let load = Int(turn.value.loadClass)
+        swap(cells[cell].timesByLoad[load]) {
+            failed ? $0.answered(after: duration, now: now) : $0.middled(after: duration, now: now)
+        }
+    }
+
+    private func swap(
+        _ word: borrowing Atomic<UInt64>, _ change: (ServerTime) -> ServerTime
+    ) {
         for _ in 0..<Self.swapLimit {
-            let bits = cells[cell].time.load(ordering: .relaxed)
-            let time = ServerTime(bits: bits).measured(duration, by: strategy, now: now)
+            let bits = word.load(ordering: .relaxed)
+            let time = change(ServerTime(bits: bits))
             guard time.bits != bits else { return }
-            let (isDone, _) = cells[cell].time.compareExchange(
+            let (isDone, _) = word.compareExchange(
                 expected: bits, desired: time.bits, ordering: .relaxed)
             if isDone { return }
         }
@@ -49,7 +60,8 @@ extension Worker where Kernel: ~Copyable {
         {
             guard let load = Self.number(bytes, fields[index].valueRange) else { return }
             let own = cells[cell].inFlight.load(ordering: .relaxed)
-            let report = ReportedLoad(reported: load, own: own, now: now)
+            let known = ReportedLoad(bits: cells[cell].reported.load(ordering: .relaxed))
+            let report = known.reported(load, own: own, now: now)
             cells[cell].reported.store(report.bits, ordering: .relaxed)
             return
         }

@@ -303,7 +303,8 @@ struct Answer {
         case "connection_terminated", "http_response_incomplete": return .reset
         case "http_response_timeout", "connection_timeout", "connection_read_timeout":
             return .timeout
-        case "destination_unavailable", "connection_limit_reached": return .noServer
+        case "destination_unavailable": return .noServer
+        case "connection_limit_reached": return .queueFull
         default: break
         }
         // Of proxies that do not say it in a word.

@@ -50,6 +50,10 @@ public struct LiveRun: Sendable {
     /// Why a scenario cannot be played live, as the end of a sentence; `nil` when it can.
     public static func obstacle(to scenario: Scenario) -> String? {
         if scenario.countAge > 0 { return "counts that are looked at now and then are simulated" }
+        if case .closed = scenario.arrivals {
+            return "clients that wait for their answers are simulated"
+        }
+        if scenario.proxy.reportsLoad { return "servers that tell their load are simulated" }
         if !scenario.proxy.holdsFailedSlots {
             return "the proxy always lets a failed request keep its slot"
         }

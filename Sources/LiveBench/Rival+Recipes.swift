@@ -97,6 +97,8 @@ extension Rival {
         if changes { return "its servers come and go, which only Staithe is told of here" }
         if scenario.proxy.checks != nil { return "it has active checks" }
         if scenario.groups.contains(where: { $0.isBackup }) { return "it has backups" }
+        if scenario.proxy.requestsPerServer != nil { return "its servers have a limit of requests" }
+        if scenario.proxy.panicPercent > 0 { return "it has a panic threshold" }
         return nil
     }
 

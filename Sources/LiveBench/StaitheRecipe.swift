@@ -69,7 +69,11 @@ enum StaitheRecipe {
         text += "    retries: \(retries(order))\n"
         text += "    when_all_down: \(settings.triesAllWhenDown ? "try" : "fail")\n"
         let response = words(order.scaled(settings.responseTimeout))
-        text += "    timeouts: { response: \(response), idle: off, drain: 1h }\n"
+        let queue = words(order.scaled(settings.queueTimeout))
+        text += "    timeouts: { response: \(response), queue: \(queue), idle: off, drain: 1h }\n"
+        if let limit = settings.requestsPerServer {
+            text += "    limits: { requests_per_server: \(limit), queue: \(settings.queue) }\n"
+        }
         text += "    connections: { idle_per_server: 65535, idle: 1h }\n"
         text += "process: { workers: \(order.workers), shutdown: 1s }\n"
         text += "access_log: { mode: off }\n"
@@ -87,6 +91,9 @@ enum StaitheRecipe {
             parts.append("key: path")
             parts.append(
                 "bounded_load: \(contender.boundedLoad.map { "\($0)%" } ?? "off")")
+        }
+        if order.scenario.proxy.panicPercent > 0 {
+            parts.append("panic_threshold: \(order.scenario.proxy.panicPercent)%")
         }
         parts.append("slow_start: \(words(order.scaled(order.scenario.proxy.slowStart)))")
         return parts.joined(separator: ", ")

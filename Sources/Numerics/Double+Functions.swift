@@ -2,13 +2,15 @@ extension Double {
     /// The natural logarithm, within two units of the last place; −∞ of 0, nan below.
     ///
     /// Written out, so that a seed gives the same bytes on every machine and with every C
-    /// library. About 5 ns.
+    /// library. About 10 ns.
     public var logarithm: Double {
         guard self > 0, self < .infinity else {
             return self == 0 ? -.infinity : self == .infinity ? .infinity : .nan
         }
-        var exponent = self.exponent
-        var fraction = significand
+        // Taken from the bits: the properties are calls into the library.
+        let bits = isSubnormal ? (self * 0x1p54).bitPattern : bitPattern
+        var exponent = Int(truncatingIfNeeded: bits >> 52) - (isSubnormal ? 1077 : 1023)
+        var fraction = Double(bitPattern: bits & 0x000F_FFFF_FFFF_FFFF | 0x3FF0_0000_0000_0000)
         // From √½ to √2, so that the series is short.
         if fraction > 1.414_213_562_373_095_1 {
             fraction *= 0.5
@@ -17,16 +19,19 @@ extension Double {
         // ln m = 2 artanh((m − 1) / (m + 1)).
         let ratio = (fraction - 1) / (fraction + 1)
         let square = ratio * ratio
-        var sum = 1.0 / 21
-        sum = sum * square + 1.0 / 19
-        sum = sum * square + 1.0 / 17
-        sum = sum * square + 1.0 / 15
-        sum = sum * square + 1.0 / 13
-        sum = sum * square + 1.0 / 11
-        sum = sum * square + 1.0 / 9
-        sum = sum * square + 1.0 / 7
-        sum = sum * square + 1.0 / 5
-        sum = sum * square + 1.0 / 3
+        // Two sums that do not wait for each other.
+        let fourth = square * square
+        var even = 1.0 / 19
+        var odd = 1.0 / 21
+        even = even * fourth + 1.0 / 15
+        odd = odd * fourth + 1.0 / 17
+        even = even * fourth + 1.0 / 11
+        odd = odd * fourth + 1.0 / 13
+        even = even * fourth + 1.0 / 7
+        odd = odd * fourth + 1.0 / 9
+        even = even * fourth + 1.0 / 3
+        odd = odd * fourth + 1.0 / 5
+        let sum = even + odd * square
         let tail = 2 * ratio * square * sum + Double(exponent) * Self.logarithmOfTwoLow
         return Double(exponent) * Self.logarithmOfTwoHigh + (2 * ratio + tail)
     }

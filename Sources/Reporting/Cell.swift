@@ -36,6 +36,10 @@ public struct Cell: Sendable {
         /// Of any run.
         public var peakBurst: Int
         public var longestRun: Int
+        /// The same while it was warming: of any run, and over all of them.
+        public var peakWarmingBurst: Int
+        public var warmingBursts: Int
+        public var excessiveBursts: Int
         public var runCount: Int
     }
 
@@ -93,7 +97,9 @@ public struct Cell: Sendable {
                         server: newcomer.server, since: newcomer.since,
                         fairShare: newcomer.fairShare, windows: newcomer.windows,
                         peakBurst: newcomer.peakBurst, longestRun: newcomer.longestRun,
-                        runCount: 1))
+                        peakWarmingBurst: newcomer.peakWarmingBurst,
+                        warmingBursts: newcomer.warmingBursts,
+                        excessiveBursts: newcomer.excessiveBursts, runCount: 1))
                 continue
             }
             let length = min(newcomers[index].windows.count, newcomer.windows.count)
@@ -102,6 +108,10 @@ public struct Cell: Sendable {
             }
             newcomers[index].peakBurst = max(newcomers[index].peakBurst, newcomer.peakBurst)
             newcomers[index].longestRun = max(newcomers[index].longestRun, newcomer.longestRun)
+            newcomers[index].peakWarmingBurst = max(
+                newcomers[index].peakWarmingBurst, newcomer.peakWarmingBurst)
+            newcomers[index].warmingBursts += newcomer.warmingBursts
+            newcomers[index].excessiveBursts += newcomer.excessiveBursts
             newcomers[index].runCount += 1
         }
     }

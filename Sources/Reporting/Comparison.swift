@@ -42,6 +42,11 @@ public struct Comparison: Sendable {
         }
     }
 
+    /// Whether anything was played: not when it ended early.
+    public var hasRuns: Bool {
+        variants.contains { variant in variant.cells.contains { !$0.runs.isEmpty } }
+    }
+
     public init(file: ScenarioFile, contenders: [Contender]) {
         self.file = file
         variants = file.variants.map { scenario in

@@ -18,11 +18,11 @@ enum HTML {
     static let style = """
         :root{--paper:#fdfdfb;--ink:#1c1d1f;--soft:#62666c;--rule:#dcdcd6;--wash:#f2f2ed;
         --mark:#b4452f;--c0:#0b6bcb;--c1:#8a5a00;--c2:#9a9a94;--c3:#2a8a4a;--c4:#7cb342;
-        --c5:#c2185b;--c6:#e07b00;--c7:#6a3fb5;--c8:#00838f;--c9:#795548;--c10:#d32f2f;
+        --c5:#c2185b;--c6:#a8a300;--c7:#6a3fb5;--c8:#00838f;--c9:#795548;--c10:#d32f2f;
         --c11:#ef9a9a;--c12:#1a237e;--c13:#7986cb;--c14:#004d40;--c15:#4db6ac}
         @media (prefers-color-scheme:dark){:root{--paper:#16181b;--ink:#e7e7e3;--soft:#9ba1a8;
         --rule:#33373c;--wash:#1f2226;--mark:#ff8a70;--c0:#5aa9ff;--c1:#d9a441;--c2:#85888c;
-        --c3:#5ccb82;--c4:#b5e06a;--c5:#ff6f9f;--c6:#ffac4a;--c7:#b39dff;--c8:#4dd0e1;
+        --c3:#5ccb82;--c4:#b5e06a;--c5:#ff6f9f;--c6:#f0ee5a;--c7:#b39dff;--c8:#4dd0e1;
         --c9:#bc9a8c;--c10:#ff6b6b;--c11:#8f4a4a;--c12:#8c9eff;--c13:#4a5599;--c14:#5fd0b8;
         --c15:#2d6a60}}
         @media print{:root{--paper:#fff;--wash:#f6f6f3}body{font-size:10pt}figure,table,

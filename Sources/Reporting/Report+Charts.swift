@@ -189,7 +189,7 @@ extension Report {
         guard !cells.isEmpty else { return "" }
         let heading = [
             "newcomer under", "picks until its share is fair for good", "overshoot of 200 picks",
-            "most of any 50 picks", "longest run",
+            "most of any 50 picks", "the same while warming", "longest run",
         ]
         let rows = cells.map { cell -> [String] in
             let newcomer = cell.newcomers[0]
@@ -199,6 +199,7 @@ extension Report {
             return [
                 HTML.escaped(cell.contender.name), until ?? "never here",
                 Numbers.percent(newcomer.overshoot) + " %", "\(newcomer.peakBurst)",
+                newcomer.warmingBursts > 0 ? "\(newcomer.peakWarmingBurst)" : "\u{2013}",
                 "\(newcomer.longestRun)",
             ]
         }

@@ -135,6 +135,9 @@ extension Report {
         }
         writer.integer("peak_of_50", newcomer.peakBurst)
         writer.integer("longest_run", newcomer.longestRun)
+        writer.integer("peak_of_50_warming", newcomer.peakWarmingBurst)
+        writer.integer("windows_of_50_warming", newcomer.warmingBursts)
+        writer.integer("windows_over_four_thirds", newcomer.excessiveBursts)
         writer.integers("windows", newcomer.windows)
     }
 }

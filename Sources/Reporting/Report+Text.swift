@@ -6,7 +6,7 @@ extension Report {
     /// For a terminal: a table for each variant, and what it says.
     public func text() -> String {
         var text = ""
-        for comparison in comparisons {
+        for comparison in comparisons where comparison.hasRuns {
             text += "\(comparison.file.name): \(comparison.file.title)\n"
             for variant in comparison.variants where !variant.cells.allSatisfy({ $0.runs.isEmpty })
             {
@@ -37,6 +37,13 @@ extension Report {
             + "\(unstable)\n"
     }
 
+    /// Without an interval when one run is all there is.
+    static func withInterval(_ estimate: Estimate) -> String {
+        let value = Numbers.short(estimate.value)
+        return estimate.halfWidth.isFinite
+            ? "\(value) ±\(Numbers.short(estimate.halfWidth))" : value
+    }
+
     /// What each other strategy is to the standard one.
     func sentences(_ variant: Comparison.Variant) -> [String] {
         guard variant.cell(standard)?.runs.isEmpty == false else { return [] }
@@ -51,9 +58,9 @@ extension Report {
             let mean = cell.estimate(.mean)
             rows.append([
                 cell.contender.name,
-                "\(Numbers.short(mean.value)) ±\(Numbers.short(mean.halfWidth))",
+                Self.withInterval(mean),
                 Numbers.short(cell.estimate(.p50).value), Numbers.short(cell.estimate(.p90).value),
-                "\(Numbers.short(p99.value)) ±\(Numbers.short(p99.halfWidth))",
+                Self.withInterval(p99),
                 Numbers.short(cell.estimate(.p999).value),
                 Numbers.short(cell.durations.longest),
                 Numbers.percent(cell.estimate(.errors).value) + " %",

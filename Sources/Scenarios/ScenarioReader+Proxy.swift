@@ -16,7 +16,8 @@ extension ScenarioReader {
         let path = ["proxy"]
         let known = [
             "slow_start", "outliers", "retries", "response_timeout", "checks", "when_all_down",
-            "hold_failed_slots",
+            "hold_failed_slots", "panic_threshold", "requests_per_server", "queue",
+            "queue_timeout", "load_header",
         ]
         each(entry.value, known: known, in: path) { entry in
             switch entry.key {
@@ -34,10 +35,32 @@ extension ScenarioReader {
             case "checks": settings.checks = isOff(entry) ? nil : checks(entry)
             case "when_all_down":
                 settings.triesAllWhenDown = word(entry, ["fail", "try"], in: path) == "try"
-            default: read(entry, in: path, into: &settings.holdsFailedSlots, Value.boolean)
+            default: more(entry, in: path, into: &settings)
             }
         }
         return settings
+    }
+
+    private func more(_ entry: YAMLEntry, in path: [String], into settings: inout ProxySettings) {
+        switch entry.key {
+        case "panic_threshold":
+            var share = 0.0
+            read(entry, in: path, into: &share, Value.percent)
+            settings.panicPercent = Int((share * 100).rounded())
+        case "requests_per_server":
+            var limit = 0
+            read(entry, in: path, into: &limit) { Value.integer($0, in: 1...1_000_000) }
+            if limit > 0 { settings.requestsPerServer = limit }
+        case "queue":
+            read(entry, in: path, into: &settings.queue) { Value.integer($0, in: 0...1_000_000) }
+        case "queue_timeout":
+            read(entry, in: path, into: &settings.queueTimeout) {
+                Value.duration($0, allowsZero: true)
+            }
+        case "load_header":
+            read(entry, in: path, into: &settings.reportsLoad, Value.boolean)
+        default: read(entry, in: path, into: &settings.holdsFailedSlots, Value.boolean)
+        }
     }
 
     private func isOff(_ entry: YAMLEntry) -> Bool {

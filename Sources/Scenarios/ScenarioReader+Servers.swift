@@ -100,7 +100,7 @@ extension ScenarioReader {
         return cold
     }
 
-    /// `poisson`, `constant`, or a map of one key: `bursty` or `ramp`.
+    /// `poisson`, `constant`, or a map of one key: `bursty`, `ramp` or `closed`.
     func arrivals(_ entry: YAMLEntry) -> ArrivalProcess? {
         if case .scalar = entry.value.content {
             switch word(entry, ["poisson", "constant"]) {
@@ -111,10 +111,23 @@ extension ScenarioReader {
         }
         var result: ArrivalProcess?
         let path = ["arrivals"]
-        each(entry.value, known: ["bursty", "ramp"], in: path) { kind in
-            result = kind.key == "ramp" ? ramp(kind) : bursty(kind)
+        each(entry.value, known: ["bursty", "ramp", "closed"], in: path) { kind in
+            switch kind.key {
+            case "ramp": result = ramp(kind)
+            case "closed": result = closed(kind)
+            default: result = bursty(kind)
+            }
         }
         return result
+    }
+
+    private func closed(_ kind: YAMLEntry) -> ArrivalProcess {
+        var clients = 1
+        let path = ["arrivals", "closed"]
+        each(kind.value, known: ["clients"], in: path) { entry in
+            read(entry, in: path, into: &clients) { Value.integer($0, in: 1...100_000) }
+        }
+        return .closed(clients: clients)
     }
 
     private func ramp(_ kind: YAMLEntry) -> ArrivalProcess {

@@ -39,7 +39,8 @@ variants:
 title: Half of the servers are faster
 about: >-
   Two generations of machines, five of speed 1.25 and five of 0.75. With equal weights a strategy
-  must find out; with weights that fit it must obey.
+  must find out; with weights that fit it must obey. And machines with many processors, on which
+  one more request costs nothing until they are full.
 requests: 200000
 load: 0.8
 servers:
@@ -51,6 +52,11 @@ variants:
     servers:
       - {count: 5, speed: 1.25, weight: 5}
       - {count: 5, speed: 0.75, weight: 3}
+  - name: equal weights, sixteen requests at once on each
+    load: 0.85
+    servers:
+      - {count: 5, speed: 1.25, slots: 16, discipline: sharing}
+      - {count: 5, speed: 0.75, slots: 16, discipline: sharing}
 
 """#),
 ("one-slow", #"""

@@ -1,3 +1,4 @@
+import Numerics
 public import Simulation
 import Timing
 
@@ -16,7 +17,8 @@ public struct TrafficLog: Sendable {
     public private(set) var refusedCount = 0
     /// The number and text of the first line that was not understood.
     public private(set) var firstRefused: (number: Int, text: String)?
-    /// Times are whole seconds: requests of a second are spread over it evenly.
+    /// Times are whole seconds: requests of a second are spread over it at random, as clients do
+    /// that know nothing of each other; the same log gives the same moments.
     public private(set) var hasWholeSeconds = false
 
     public init(text: String) {
@@ -63,10 +65,14 @@ public struct TrafficLog: Sendable {
         let words = rest.split(separator: " ")
         if words.count > 3, !words[0].hasPrefix("\""), words[1].contains("/") {
             let timers = words[2].split(separator: "/").map { Double($0) }
-            guard timers.count == 5, let response = timers[3] else { return false }
+            guard timers.count == 5, let request = timers[0], let response = timers[3] else {
+                return false
+            }
+            // A connection on which no whole request came.
+            guard request >= 0 else { return true }
             arrivals.append(time.seconds)
             if response >= 0 { durations.append(max(response, 0.5) / 1000) }
-            servers.insert(String(words[1]))
+            if !words[1].hasSuffix("/<NOSRV>") { servers.insert(String(words[1])) }
             return true
         }
         guard rest.contains("\"") else { return false }
@@ -84,15 +90,9 @@ public struct TrafficLog: Sendable {
     }
 
     private mutating func spreadSeconds() {
-        var start = 0
-        while start < arrivals.count {
-            var end = start
-            while end < arrivals.count, arrivals[end] == arrivals[start] { end += 1 }
-            for index in start..<end {
-                arrivals[index] += (Double(index - start) + 0.5) / Double(end - start)
-            }
-            start = end
-        }
+        var random = SeededRandom(seed: UInt64(arrivals.count))
+        for index in arrivals.indices { arrivals[index] += random.unit() }
+        arrivals.sort()
     }
 
     private static func field(_ key: String, in line: Substring) -> Substring? {

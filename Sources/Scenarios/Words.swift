@@ -65,6 +65,7 @@ extension ArrivalProcess {
             "bursts of \(short(peak)) times the mean rate for \(short(length)), "
                 + "\(short(share * 100)) % of the time"
         case .ramp(let from, let to): "ramp from \(short(from)) to \(short(to)) times the rate"
+        case .closed(let clients): "\(clients) clients that wait for their answers"
         case .gaps(let gaps): "\(gaps.count) measured gaps"
         }
     }

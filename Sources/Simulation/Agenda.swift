@@ -16,6 +16,10 @@ struct Agenda {
         case verdict(server: Int, passed: Bool)
         case warm(server: Int)
         case look
+        /// Failed requests have held their slots for long enough, where somebody waits for them.
+        case heldSlots
+        /// A request has waited for a slot for as long as it may.
+        case waitOver(request: Int32, stamp: UInt32)
     }
 
     private struct Entry {

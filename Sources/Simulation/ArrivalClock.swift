@@ -39,7 +39,7 @@ struct ArrivalClock {
         var lengths = (high: 0.0, low: 0.0)
         var ramp: (from: Double, to: Double)?
         switch scenario.arrivals {
-        case .poisson: break
+        case .poisson, .closed: break
         case .constant: isConstant = true
         case .bursty(let peak, let length, let share):
             factors = (peak, (1 - peak * share) / (1 - share))

@@ -11,6 +11,10 @@ public enum ArrivalProcess: Sendable, Equatable {
     case bursty(peak: Double, length: Double, share: Double)
     /// Poisson whose rate goes from one multiple of the mean to another over the run.
     case ramp(from: Double, to: Double)
+    /// No rate of its own: so many clients that send, wait for the answer and send again. A
+    /// strategy under which requests wait gets fewer of them, and so looks better than it is;
+    /// for comparison with experiments that were made so.
+    case closed(clients: Int)
     /// Measured gaps, repeated from the start when a run needs more; brought to the rate asked.
     case gaps([Double])
 }

@@ -10,10 +10,16 @@ struct NewcomerWatch {
     private var place = 0
     private var recentOwn = 0
     private var run = 0
+    private var isWarming: Bool
+    private let bound: Int
 
-    init(server: Int, since: Double, fairShare: Double) {
+    init(server: Int, since: Double, fairShare: Double, isWarming: Bool) {
+        self.isWarming = isWarming
+        bound = Int(fairShare * 4 / 3 * Double(RunResult.Newcomer.burstLength))
         result = RunResult.Newcomer(server: server, since: since, fairShare: fairShare)
     }
+
+    mutating func warmed(_ server: Int) { if server == result.server { isWarming = false } }
 
     mutating func picked(_ server: Int) {
         guard result.windows.count < Self.windowLimit else { return }
@@ -28,6 +34,11 @@ struct NewcomerWatch {
         recent[place] = isOwn
         place = place + 1 == recent.count ? 0 : place + 1
         result.peakBurst = max(result.peakBurst, recentOwn)
+        if isWarming {
+            result.warmingBursts += 1
+            if recentOwn > bound { result.excessiveBursts += 1 }
+            result.peakWarmingBurst = max(result.peakWarmingBurst, recentOwn)
+        }
         run = isOwn ? run + 1 : 0
         result.longestRun = max(result.longestRun, run)
     }

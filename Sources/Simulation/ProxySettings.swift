@@ -13,6 +13,18 @@ public struct ProxySettings: Sendable, Equatable {
     /// `nil` for no active checks: a new server serves at once.
     public var checks: Checks?
     public var triesAllWhenDown = false
+    /// When less than this share of the servers is believed to be healthy, in percent, all of
+    /// them get requests (``Balancing/PanicThreshold``); 0 for never.
+    public var panicPercent = 0
+    /// Requests that a server may have at once; `nil` for no limit. Further ones wait in the
+    /// proxy.
+    public var requestsPerServer: Int?
+    /// How many may wait, over all workers, and how long.
+    public var queue = 1024
+    public var queueTimeout = Interval.seconds(5)
+    /// Whether servers tell in their answers how many requests they have
+    /// (``Balancing/ReportedLoad``).
+    public var reportsLoad = false
     /// Whether a failed request keeps its slot (``Balancing/FailedSlotHold``). The proxy always
     /// does; a scenario may show why.
     public var holdsFailedSlots = true

@@ -1,3 +1,4 @@
+import Balancing
 import Memory
 
 /// A request on its way, from its arrival to its answer; one that was given up lives on at its
@@ -9,6 +10,8 @@ struct SimulatedRequest: BitwiseCopyable {
     /// The same of this attempt, which may find its key remembered.
     var work = 0.0
     var attemptBegan = 0.0
+    /// When it first waited for a slot; ∞ before.
+    var queuedAt = Double.infinity
     var key: UInt64 = 0
     /// The next one in the server's queue, or in the list of free places; −1 for none.
     var next: Int32 = -1
@@ -17,11 +20,15 @@ struct SimulatedRequest: BitwiseCopyable {
     /// Changes when an attempt ends: events that were planned for it are void then.
     var stamp: UInt32 = 0
     var attemptCount: UInt8 = 0
+    /// Of the server when the attempt came to it.
+    var loadClass = LoadClass(of: 0)
     var isCounted = false
     /// Nobody waits for it any more.
     var isAbandoned = false
     /// In the server's hands, rather than on its way to an error.
     var isAtServer = false
+    /// In a worker's line for a slot.
+    var isWaiting = false
     /// It is to be answered with an error.
     var fails = false
     /// Servers tried, the first eight.

@@ -122,10 +122,18 @@ struct RunRecorder {
 
     mutating func left(_ server: Int, now: Double) { leftAt[server] = now }
 
-    mutating func joined(_ server: Int, now: Double, fairShare: Double, countsFromStart: Bool) {
+    mutating func warmed(_ server: Int) {
+        for index in watches.indices { watches[index].warmed(server) }
+    }
+
+    mutating func joined(
+        _ server: Int, now: Double, fairShare: Double, isWarming: Bool, countsFromStart: Bool
+    ) {
         if joinedAt[server] == 0 { joinedAt[server] = now }
         guard countsFromStart else { return }
-        watches.append(NewcomerWatch(server: server, since: now, fairShare: fairShare))
+        watches.append(
+            NewcomerWatch(
+                server: server, since: now, fairShare: fairShare, isWarming: isWarming))
     }
 
     func result(names: [String]) -> RunResult {

@@ -9,6 +9,10 @@ public struct RunResult: Sendable {
         case refused
         case reset
         case timeout
+        /// Everybody was full, and as many waited as may wait.
+        case queueFull = "queue_full"
+        /// It waited for a slot for too long.
+        case queueTimeout = "queue_timeout"
         /// Nobody could have it.
         case noServer = "no_server"
         /// Still under way when the run ended: it would never have been answered.
@@ -50,6 +54,11 @@ public struct RunResult: Sendable {
         /// The most picks of any ``burstLength`` in a row.
         public var peakBurst = 0
         public var longestRun = 0
+        /// The most picks of any ``burstLength`` in a row while it was warming; how many such
+        /// windows there were, and in how many it had more than its fair share and a third.
+        public var peakWarmingBurst = 0
+        public var warmingBursts = 0
+        public var excessiveBursts = 0
 
         public static let windowLength = 200
         public static let burstLength = 50

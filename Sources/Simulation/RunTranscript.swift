@@ -77,17 +77,18 @@ public struct RunTranscript: Sendable {
                 recorder.failed(now: time)
             case .remembered(let request):
                 recorder.hit(isCounted: isCounted[Int(request)])
+            // From outside it is not to be seen how long the proxy takes it for a newcomer.
             case .joined(let server):
                 weightThere += weights[Int(server)]
                 recorder.joined(
                     Int(server), now: time,
                     fairShare: Double(weights[Int(server)]) / Double(max(1, weightThere)),
-                    countsFromStart: true)
+                    isWarming: false, countsFromStart: true)
             case .returned(let server):
                 recorder.joined(
                     Int(server), now: time,
                     fairShare: Double(weights[Int(server)]) / Double(max(1, weightThere)),
-                    countsFromStart: true)
+                    isWarming: false, countsFromStart: true)
             case .left(let server):
                 weightThere -= weights[Int(server)]
                 recorder.left(Int(server), now: time)

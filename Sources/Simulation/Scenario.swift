@@ -76,6 +76,7 @@ public struct Scenario: Sendable, Equatable {
     /// At this load queues grow without end: results say how fast, and depend on the run's
     /// length.
     public var isUnstable: Bool {
+        if case .closed = arrivals { return false }
         let speed = groups.reduce(0.0) { sum, group in
             let share = group.antagonist?.meanSpeed ?? 1
             return sum + (group.capacity.isFinite ? group.capacity * share : .infinity)

@@ -10,10 +10,12 @@ import Timing
 /// ``member(_:)`` says whose it is.
 struct SimulatedRoster: GuardedView, ~Copyable {
     let slowStart: SlowStart
-    let requestsPerServer = Int.max
+    let requestsPerServer: Int
+    private let readsLoad: Bool
     let tierLoads = TierLoads()
     let hasTiers: Bool
     var pick = PickCircumstances()
+    var pickCount = 0
 
     /// By place.
     var records: FixedArray<Record>
@@ -35,13 +37,18 @@ struct SimulatedRoster: GuardedView, ~Copyable {
         var outlier = OutlierState()
         var answers = 0
         var warmth = Warmth(since: .zero, answered: 0)
+        var turn = 0
         var answersBeforeWarming = 0
         var answerTime = ServerTime()
+        var timesByLoad = InlineArray<8, ServerTime>(repeating: ServerTime())
         var ages: UInt64 = 0
+        var reported = ReportedLoad()
     }
 
-    init(capacity: Int, slowStart: Interval, hasTiers: Bool, isStale: Bool) {
-        self.slowStart = SlowStart(window: slowStart)
+    init(capacity: Int, proxy: ProxySettings, hasTiers: Bool, isStale: Bool) {
+        slowStart = SlowStart(window: proxy.slowStart)
+        requestsPerServer = proxy.requestsPerServer ?? .max
+        readsLoad = proxy.reportsLoad
         self.hasTiers = hasTiers
         self.isStale = isStale
         records = FixedArray(count: capacity) { _ in Record() }
@@ -70,13 +77,32 @@ struct SimulatedRoster: GuardedView, ~Copyable {
     func ejectedUntil(_ index: Int) -> LoopInstant { records[member(index)].ejectedUntil }
     func tier(_ index: Int) -> Int { records[member(index)].isBackup ? 1 : 0 }
 
+    func turn(_ index: Int) -> Int { records[member(index)].turn }
+    mutating func setTurn(_ index: Int, to pickCount: Int) {
+        records[member(index)].turn = pickCount
+    }
+
     func inFlight(_ index: Int) -> Int {
         let place = member(index)
         return isStale ? records[place].seenInFlight : records[place].inFlight
     }
 
     func answerTime(_ index: Int) -> ServerTime { records[member(index)].answerTime }
+    func answerTime(_ index: Int, in load: LoadClass) -> ServerTime {
+        records[member(index)].timesByLoad[load.number]
+    }
     func ages(_ index: Int) -> InFlightAges { InFlightAges(bits: records[member(index)].ages) }
+
+    func foreignLoad(_ index: Int, now: LoopInstant) -> Int {
+        readsLoad ? records[member(index)].reported.foreign(now: now) : 0
+    }
+
+    /// By place: requests there as far as a pick knows.
+    func load(of place: Int, now: LoopInstant) -> Int {
+        let record = records[place]
+        let foreign = readsLoad ? record.reported.foreign(now: now) : 0
+        return (isStale ? record.seenInFlight : record.inFlight) + foreign
+    }
 
     func isTried(_ index: Int) -> Bool {
         let place = members[index]

@@ -14,6 +14,7 @@ extension Simulator {
     private mutating func prepare(_ request: Int32, _ roster: Int, _ instant: LoopInstant) {
         if heldCount > 0 { releaseHeld(instant) }
         rosters[roster].pick = PickCircumstances(now: instant)
+        rosters[roster].pick.ignoresHealth = panics(roster, instant)
         let attempts = Int(pool[request].attemptCount)
         if attempts > 0 { rosters[roster].tried = pool[request].tried }
         rosters[roster].triedCount = min(8, attempts)
@@ -21,7 +22,7 @@ extension Simulator {
     }
 
     /// Gives back the slots whose failed requests have lasted long enough.
-    private mutating func releaseHeld(_ instant: LoopInstant) {
+    mutating func releaseHeld(_ instant: LoopInstant) {
         for worker in 0..<heldSlots.count {
             while let place = heldSlots[worker].popDue(now: instant) {
                 heldCount -= 1
@@ -34,13 +35,15 @@ extension Simulator {
     private mutating func giveBack(_ server: Int, _ worker: Int) {
         let roster = scenario.sharesCounts ? 0 : worker
         rosters[roster].records[server].inFlight -= 1
-        guard balancers[worker].wantsEnds, let index = rosters[roster].index(of: server) else {
-            return
+        if balancers[worker].wantsEnds, let index = rosters[roster].index(of: server) {
+            balancers[worker].ended(index, inFlight: rosters[roster].records[server].inFlight)
         }
-        balancers[worker].ended(index, inFlight: rosters[roster].records[server].inFlight)
+        slotFreed(by: worker)
     }
 
-    mutating func choose(_ request: Int32) {
+    /// - Returns: whether the request waits for a slot.
+    @discardableResult
+    mutating func choose(_ request: Int32) -> Bool {
         let roster = rosterIndex(request)
         let instant = instant
         prepare(request, roster, instant)
@@ -54,12 +57,18 @@ extension Simulator {
         switch choice {
         case .server(let index):
             attempt(request, rosters[roster].member(index), roster)
-        case .allFull, .nobody:
+        case .allFull:
+            return wait(request)
+        case .nobody:
             fail(request, .noServer)
         }
+        return false
     }
 
     private mutating func attempt(_ request: Int32, _ server: Int, _ roster: Int) {
+        if contender.strategy.usesTimesByLoad {
+            pool[request].loadClass = LoadClass(of: rosters[roster].load(of: server, now: instant))
+        }
         rosters[roster].records[server].inFlight += 1
         if contender.strategy.usesAges {
             rosters[roster].records[server].ages &+= InFlightAges.one(since: instant)
@@ -114,14 +123,23 @@ extension Simulator {
         if rosters[roster].records[server].outlier.hasErrors {
             rosters[roster].records[server].outlier.succeeded()
         }
+        if scenario.proxy.reportsLoad { report(server, roster) }
         let duration = duration(request)
-        measure(request, duration)
+        measure(request, duration, failed: false)
         giveBack(server, Int(pool[request].worker))
         holds[Int(pool[request].worker)].succeeded(after: duration)
         recorder.answered(
             server, after: now - pool[request].arrival, now: now,
             isCounted: pool[request].isCounted)
         end(request)
+    }
+
+    /// What a server says in an answer: the requests it has, this one included.
+    private mutating func report(_ server: Int, _ roster: Int) {
+        let reported = servers[server].runningCount + servers[server].waitingCount + 1
+        let known = rosters[roster].records[server].reported
+        rosters[roster].records[server].reported = known.reported(
+            reported, own: rosters[roster].records[server].inFlight, now: instant)
     }
 
     mutating func answeredWithError(_ request: Int32) {
@@ -182,19 +200,23 @@ extension Simulator {
         pool[request].isAtServer = false
         let lasted = duration(request)
         measure(
-            request, ServerTime.failure(after: lasted, mean: holds[worker].meanSuccess))
+            request, ServerTime.failure(after: lasted, mean: holds[worker].meanSuccess),
+            failed: true)
         if failed, scenario.proxy.holdsFailedSlots,
             let hold = holds[worker].holdInterval(failedAfter: lasted),
             heldSlots[worker].hold(server: UInt32(server), until: instant + hold)
         {
             heldCount += 1
+            if hasLimit {
+                agenda.plan(.heldSlots, at: now + Double(hold.nanoseconds + 1) / unit)
+            }
             return
         }
         giveBack(server, worker)
     }
 
     /// What strategies that look at times learn of an attempt that has ended.
-    private mutating func measure(_ request: Int32, _ duration: Interval) {
+    private mutating func measure(_ request: Int32, _ duration: Interval, failed: Bool) {
         let server = Int(pool[request].server)
         let roster = rosterIndex(request)
         if contender.strategy.usesAges {
@@ -205,6 +227,13 @@ extension Simulator {
         guard contender.strategy.usesAnswerTimes else { return }
         rosters[roster].records[server].answerTime = rosters[roster].records[server].answerTime
             .measured(duration, by: contender.strategy, now: instant)
+        guard contender.strategy.usesTimesByLoad else { return }
+        let load = pool[request].loadClass.number
+        let time = rosters[roster].records[server].timesByLoad[load]
+        rosters[roster].records[server].timesByLoad[load] =
+            failed
+            ? time.answered(after: duration, now: instant)
+            : time.middled(after: duration, now: instant)
     }
 
     private mutating func noteError(_ server: Int, _ roster: Int) {
@@ -233,7 +262,7 @@ extension Simulator {
         let roster = rosterIndex(request)
         prepare(request, roster, instant)
         rosters[roster].pick.ignoresLimit = true
-        rosters[roster].pick.ignoresHealth = scenario.proxy.triesAllWhenDown
+        if scenario.proxy.triesAllWhenDown { rosters[roster].pick.ignoresHealth = true }
         guard rosters[roster].hasEligible else { return false }
         return budgets[Int(pool[request].worker)].tryTake(now: instant)
     }
@@ -249,7 +278,7 @@ extension Simulator {
         }
     }
 
-    private mutating func fail(_ request: Int32, _ reason: RunResult.Failure) {
+    mutating func fail(_ request: Int32, _ reason: RunResult.Failure) {
         if pool[request].isCounted { recorder.fail(reason, count: 1) }
         recorder.failed(now: now)
         end(request)
@@ -257,6 +286,7 @@ extension Simulator {
 
     private mutating func end(_ request: Int32) {
         if pool[request].isCounted { countedUnderWay -= 1 }
+        underWay -= 1
         pool.free(request)
     }
 }

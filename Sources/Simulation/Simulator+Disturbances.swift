@@ -103,6 +103,9 @@ extension Simulator {
         case .check(let server): check(server)
         case .verdict(let server, let passed): verdict(server, passed)
         case .warm(let server): warm(server)
+        case .heldSlots: releaseHeld(instant)
+        case .waitOver(let request, let stamp):
+            if pool[request].isWaiting, pool[request].stamp == stamp { waitOver(request) }
         case .look:
             for roster in 0..<rosters.count { rosters[roster].look() }
             agenda.plan(.look, at: now + scenario.countAge)
@@ -250,10 +253,11 @@ extension Simulator {
         if isWarming {
             agenda.plan(.warm(server: server), at: now + Double(window.nanoseconds) / unit)
         }
-        noteNewcomer(server)
+        noteNewcomer(server, isWarming: isWarming)
+        wakeAll()
     }
 
-    private mutating func noteNewcomer(_ server: Int) {
+    private mutating func noteNewcomer(_ server: Int, isWarming: Bool) {
         var total = 0
         for index in 0..<rosters[0].count where rosters[0].flags(index).isInRotation {
             total += rosters[0].flags(index).weight
@@ -261,7 +265,7 @@ extension Simulator {
         let own = rosters[0].records[server].flags.weight
         recorder.joined(
             server, now: now, fairShare: total > 0 ? Double(own) / Double(total) : 0,
-            countsFromStart: now > 0)
+            isWarming: isWarming, countsFromStart: now > 0)
     }
 
     /// Ends a server's warming when its share has grown to all, and looks again until then.
@@ -280,7 +284,10 @@ extension Simulator {
                 isWarming = true
             }
         }
-        guard isWarming else { return }
+        guard isWarming else {
+            recorder.warmed(server)
+            return
+        }
         let window = Double(scenario.proxy.slowStart.nanoseconds) / unit
         agenda.plan(.warm(server: server), at: now + window / 8)
     }

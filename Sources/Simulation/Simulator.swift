@@ -39,6 +39,11 @@ public struct Simulator: ~Copyable {
     var balancers: FixedArray<Balancer>
     var holds: [FailedSlotHold]
     var budgets: [RetryBudget]
+    /// By worker: who waits for a slot.
+    var lines: [WaitingLine]
+    /// By roster.
+    var panicChecks: [LoopInstant]
+    var isPanicking: [Bool]
 
     var arrivals: ArrivalClock
     let sampler: ServiceSampler
@@ -60,6 +65,8 @@ public struct Simulator: ~Copyable {
     var recorder: RunRecorder
     /// Requests that count and are under way.
     var countedUnderWay = 0
+    /// All that clients wait for.
+    var underWay = 0
     var arrivedCount = 0
 
     /// What the scenario has done to a server.
@@ -119,9 +126,12 @@ public struct Simulator: ~Copyable {
         let hasTiers = scenario.groups.contains { $0.isBackup }
         rosters = FixedArray(count: rosterCount) { _ in
             SimulatedRoster(
-                capacity: capacity, slowStart: scenario.proxy.slowStart, hasTiers: hasTiers,
+                capacity: capacity, proxy: scenario.proxy, hasTiers: hasTiers,
                 isStale: scenario.countAge > 0)
         }
+        lines = Array(repeating: WaitingLine(), count: workers)
+        panicChecks = Array(repeating: .zero, count: rosterCount)
+        isPanicking = Array(repeating: false, count: rosterCount)
         heldSlots = FixedArray(count: workers) { _ in HeldSlots() }
         var picking = picking
         balancers = FixedArray(count: workers) { _ in
@@ -157,6 +167,7 @@ public struct Simulator: ~Copyable {
     // MARK: - The turn
 
     private mutating func play() -> RunResult {
+        if case .closed = scenario.arrivals { return playClosed() }
         var nextArrival = arrivals.next()
         let extra = scenario.extraRequestCount
         var lastMoment = Double.infinity
@@ -185,12 +196,31 @@ public struct Simulator: ~Copyable {
         return recorder.result(names: (0..<serverCount).map { "s\($0 + 1)" })
     }
 
+    /// A request comes when another one has ended, until all have come.
+    private mutating func playClosed() -> RunResult {
+        guard case .closed(let clients) = scenario.arrivals else { return RunResult() }
+        while true {
+            while underWay < clients, arrivedCount < scenario.requestCount {
+                arrive()
+                if arrivedCount == scenario.requestCount { endCounting() }
+            }
+            let nextCompletion = earliest.time
+            let next = min(nextCompletion, min(agenda.time, timeouts.first?.time ?? .infinity))
+            guard underWay > 0, next.isFinite else { break }
+            now = next
+            if nextCompletion == next { complete(earliest.index) } else { doPlanned() }
+        }
+        if countedUnderWay > 0 { recorder.fail(.unanswered, count: countedUnderWay) }
+        return recorder.result(names: (0..<serverCount).map { "s\($0 + 1)" })
+    }
+
     private mutating func arrive() {
         let request = pool.take()
         pool[request].arrival = now
         pool[request].size = sampler.draw(&sizing)
         pool[request].attemptCount = 0
         pool[request].isAbandoned = false
+        pool[request].queuedAt = .infinity
         pool[request].worker =
             scenario.workers > 1 ? Int32(assigning.below(scenario.workers)) : 0
         if let keyLottery { pool[request].key = UInt64(keyLottery.draw(&keying)) }
@@ -201,6 +231,7 @@ public struct Simulator: ~Copyable {
         }
         pool[request].isCounted = isCounted
         arrivedCount += 1
+        underWay += 1
         budgets[Int(pool[request].worker)].requestStarted(now: instant)
         choose(request)
     }

@@ -257,7 +257,7 @@ public struct StagedServers: ~Copyable {
             guard pool[place].stamp == stamp else { return }
             note(.answer(tag: tags[Int(place)], fails: true))
             pool.free(place)
-        case .retry, .check, .verdict, .warm, .look:
+        case .retry, .check, .verdict, .warm, .look, .heldSlots, .waitOver:
             break  // The proxy's own.
         }
     }

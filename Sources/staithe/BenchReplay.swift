@@ -91,6 +91,10 @@ struct BenchReplay: ParsableCommand {
         return file
     }
 
+    private func count(_ number: Int, _ name: String) -> String {
+        "\(number) \(name)\(number == 1 ? "" : "s")"
+    }
+
     private func say(
         _ traffic: TrafficLog, _ seconds: Double, _ scenario: Scenario, _ slots: Int
     ) {
@@ -98,11 +102,16 @@ struct BenchReplay: ParsableCommand {
             "\(traffic.arrivals.count) requests, \(short(traffic.rate)) per second; gaps with "
                 + "variance \(short(traffic.gapVariation)) (1 is Poisson); service "
                 + "\(short(seconds * 1000)) ms with variance \(short(traffic.durationVariation)); "
-                + "\(scenario.serverCount) servers with \(slots) slots each, load "
-                + "\(short(scenario.load))")
+                + "\(count(scenario.serverCount, "server")) with \(count(slots, "slot")) each, "
+                + "load \(short(scenario.load))")
+        if traffic.servers.isEmpty, servers == nil {
+            StandardStream.output.print(
+                "The log names no servers, so all is played with one, where strategies have "
+                    + "nothing to choose: give --servers.")
+        }
         if traffic.hasWholeSeconds {
             StandardStream.output.print(
-                "The log has whole seconds: requests of one second are spread over it evenly.")
+                "The log has whole seconds: requests of one second are spread over it at random.")
         }
         if traffic.refusedCount > 0, let first = traffic.firstRefused {
             StandardStream.output.print(

@@ -126,10 +126,10 @@ struct BenchSetting: ParsableArguments {
         if reps < 8 {
             StandardStream.output.print("Fewer than 8 repetitions: take the intervals as hints.")
         }
-        try write(report.json(), to: json)
-        try write(report.html(), to: html)
-        try write(report.markdown(), to: markdown)
-        try write(report.csv(), to: csv)
+        try Self.write(report.json(), to: json)
+        try Self.write(report.html(), to: html)
+        try Self.write(report.markdown(), to: markdown)
+        try Self.write(report.csv(), to: csv)
         try judge(parsed, report)
         if !isWhole { throw ExitCode(ExitStatus.failed) }
     }
@@ -215,7 +215,7 @@ struct BenchSetting: ParsableArguments {
         }
     }
 
-    private func write(_ text: @autoclosure () -> String, to path: String?) throws {
+    static func write(_ text: @autoclosure () -> String, to path: String?) throws {
         guard let path else { return }
         do throws(Errno) {
             File.remove(path)

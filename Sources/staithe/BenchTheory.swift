@@ -21,6 +21,9 @@ struct BenchTheory: ParsableCommand {
     @Option(help: "Divides the number of requests, for a quick look.")
     var divisor = 1
 
+    @Option(help: ArgumentHelp("The table as a file as well.", valueName: "file"))
+    var markdown: String?
+
     func run() throws {
         try BenchSetting.check(reps, "--reps", 2...1000)
         try BenchSetting.check(divisor, "--divisor", 1...1000)
@@ -39,10 +42,27 @@ struct BenchTheory: ParsableCommand {
             return means.count >= 2
                 ? (line, TheoryCheck.verdict(on: line, means: means)) : nil
         }
-        try StandardStream.output.write(Array(TheoryCheck.table(results).utf8))
         let differing = results.count { !$0.1.agrees }
-        StandardStream.output.print(
-            "\n\(results.count - differing) of \(results.count) lines agree.")
+        let text =
+            TheoryCheck.table(results)
+            + "\n\(results.count - differing) of \(results.count) lines agree.\n"
+        try StandardStream.output.write(Array(text.utf8))
+        if let markdown { try BenchSetting.write(heading() + text, to: markdown) }
         if differing > 0 || !isWhole { throw ExitCode(ExitStatus.failed) }
+    }
+
+    private func heading() -> String {
+        """
+        # The simulator and queueing theory
+
+        Mean response times in mean service times. A line agrees when the exact value is within \
+        1 % of the measured one, or within the interval of the runs (99.9 %, Student) where \
+        chance is wider, and chance is narrow enough for that to mean something.
+
+        `staithe bench theory`, \(reps) independent runs of each line, seed \(seed)\
+        \(divisor > 1 ? ", requests divided by \(divisor)" : "").
+
+
+        """
     }
 }

@@ -10,7 +10,8 @@ struct PickCell: ~Copyable, Sendable {
     let inFlight: Atomic<Int>
     let ages: Atomic<UInt64>
     let time: Atomic<UInt64>
-    private let busyPadding: [13 of Int]
+    let timesByLoad: [8 of Atomic<UInt64>]
+    private let busyPadding: [5 of Int]
     let flags: Atomic<UInt64>
     let ejectedUntil: Atomic<UInt64>
     private let calmPadding: [14 of Int]
@@ -36,6 +37,9 @@ struct PickView: ServerView {
     func answerTime(_ index: Int) -> ServerTime {
         ServerTime(bits: cells[index].time.load(ordering: .relaxed))
     }
+    func answerTime(_ index: Int, in load: LoadClass) -> ServerTime {
+        ServerTime(bits: cells[index].timesByLoad[load.number].load(ordering: .relaxed))
+    }
     func ages(_ index: Int) -> InFlightAges {
         InFlightAges(bits: cells[index].ages.load(ordering: .relaxed))
     }
@@ -50,8 +54,13 @@ struct PickBench {
     struct Result {
         var strategy: Strategy
         var servers: Int
+        /// The best of the measurements, and the middle one.
         var pickNanoseconds: Double
+        var medianNanoseconds: Double
         var changeNanoseconds: Double
+        /// Calls of the allocator; `nil` where they cannot be counted.
+        var allocationsPerPick: Double?
+        var allocationsPerChange: Double?
         /// What the picks have allocated and not freed.
         var heapBytesPerPick: Double
     }
@@ -62,46 +71,95 @@ struct PickBench {
     /// Picks per measurement, and measurements; the best one counts, because other work of the
     /// machine only ever adds.
     var picks = 20_000
-    var rounds = 40
+    var rounds = 60
 
-    func measure(_ strategy: Strategy, servers count: Int) -> Result {
-        var random = BenchRandom(seed: seed)
-        let cells = SharedTable<PickCell>(zeroed: count)
-        let weights = (0..<count).map { hasMixedWeights ? 1 + $0 % 4 : 1 }
-        for index in 0..<count {
-            cells[index].flags.store(UInt64(weights[index]) | 1 << 16, ordering: .relaxed)
-            let time = ServerTime().answered(
-                after: .microseconds(Int(500 + random.next() % 1000)), now: .zero)
-            cells[index].time.store(time.bits, ordering: .relaxed)
-        }
-        let identities = (0..<count).map {
-            ServerIdentity(name: "server-\($0)", weight: weights[$0])
-        }
-        var balancer = Balancer(
-            BalanceSettings(strategy), servers: identities, random: &random)
-        var view = PickView(cells: cells, count: count)
-        view.outstanding = max(1, count * 4 / 5)
-        // Rendezvous remembers what it has seen: the steady state is what is asked for.
-        let warmUp = strategy == .rendezvous ? 2_000_000 : 200_000
-        _ = Self.run(&balancer, &view, picks: warmUp, random: &random)
-        let heap = Heap.usedBytes()
-        _ = Self.run(&balancer, &view, picks: picks, random: &random)
-        let grown = Double(Heap.usedBytes() - heap) / Double(picks)
-        var best = Double.infinity
-        var bestEmpty = Double.infinity
+    /// Round by round, all strategies in each: so that each of them has its share of the
+    /// machine's good moments.
+    func measure(_ strategies: [Strategy], servers count: Int) -> [Result] {
+        let subjects = strategies.map { Subject($0, servers: count, self) }
         for _ in 0..<rounds {
-            best = min(best, Self.run(&balancer, &view, picks: picks, random: &random))
-            bestEmpty = min(bestEmpty, Self.runEmpty(&view, picks: picks, random: &random))
+            for subject in subjects { subject.playRound(picks: picks) }
         }
-        let change = Self.change(&balancer, identities, random: &random)
-        return Result(
-            strategy: strategy, servers: count,
-            pickNanoseconds: max(0, best - bestEmpty), changeNanoseconds: change,
-            heapBytesPerPick: grown)
+        return subjects.map { $0.result(picks: picks) }
+    }
+
+    /// One strategy among servers of its own.
+    private final class Subject {
+        private let strategy: Strategy
+        private let identities: [ServerIdentity]
+        private var balancer: Balancer
+        private var view: PickView
+        private var random: BenchRandom
+        private var measured: [Double] = []
+        private var bestEmpty = Double.infinity
+
+        init(_ strategy: Strategy, servers count: Int, _ bench: PickBench) {
+            self.strategy = strategy
+            random = BenchRandom(seed: bench.seed)
+            let cells = SharedTable<PickCell>(zeroed: count)
+            let weights = (0..<count).map { bench.hasMixedWeights ? 1 + $0 % 4 : 1 }
+            for index in 0..<count {
+                cells[index].flags.store(UInt64(weights[index]) | 1 << 16, ordering: .relaxed)
+                let time = ServerTime().answered(
+                    after: .microseconds(Int(500 + random.next() % 1000)), now: .zero)
+                cells[index].time.store(time.bits, ordering: .relaxed)
+                for load in 0..<LoadClass.count {
+                    cells[index].timesByLoad[load].store(time.bits, ordering: .relaxed)
+                }
+            }
+            identities = (0..<count).map {
+                ServerIdentity(name: "server-\($0)", weight: weights[$0])
+            }
+            balancer = Balancer(BalanceSettings(strategy), servers: identities, random: &random)
+            view = PickView(cells: cells, count: count)
+            view.outstanding = max(1, count * 4 / 5)
+            // Rendezvous remembers what it has seen: the steady state is what is asked for.
+            let warmUp = strategy == .rendezvous ? 2_000_000 : 200_000
+            _ = PickBench.run(&balancer, &view, picks: warmUp, random: &random)
+        }
+
+        func playRound(picks: Int) {
+            measured.append(PickBench.run(&balancer, &view, picks: picks, random: &random))
+            bestEmpty = min(bestEmpty, PickBench.runEmpty(&view, picks: picks, random: &random))
+        }
+
+        func result(picks: Int) -> Result {
+            measured.sort()
+            let heap = Heap.usedBytes()
+            let allocations = PickBench.allocations {
+                _ = PickBench.run(&balancer, &view, picks: picks, random: &random)
+            }
+            let surrounding = PickBench.allocations {
+                _ = PickBench.runEmpty(&view, picks: picks, random: &random)
+            }
+            let grown = Double(Heap.usedBytes() - heap) / Double(picks)
+            let change = PickBench.change(&balancer, identities, random: &random)
+            var perPick: Double?
+            if let allocations, let surrounding {
+                perPick = Double(allocations - surrounding) / Double(picks)
+            }
+            return Result(
+                strategy: strategy, servers: identities.count,
+                pickNanoseconds: max(0, measured[0] - bestEmpty),
+                medianNanoseconds: max(0, measured[measured.count / 2] - bestEmpty),
+                changeNanoseconds: change.nanoseconds, allocationsPerPick: perPick,
+                allocationsPerChange: change.allocations, heapBytesPerPick: grown)
+        }
+    }
+
+    /// Calls of the allocator in `work`; `nil` where they cannot be counted.
+    fileprivate static func allocations(in work: () -> Void) -> Int? {
+        guard let counter = AllocationCount() else {
+            work()
+            return nil
+        }
+        let before = counter.value
+        work()
+        return counter.value - before
     }
 
     /// Nanoseconds per pick, with what surrounds it.
-    private static func run(
+    fileprivate static func run(
         _ balancer: inout Balancer, _ view: inout PickView, picks: Int,
         random: inout BenchRandom
     ) -> Double {
@@ -125,7 +183,7 @@ struct PickBench {
     }
 
     /// The same without a pick.
-    private static func runEmpty(
+    fileprivate static func runEmpty(
         _ view: inout PickView, picks: Int, random: inout BenchRandom
     ) -> Double {
         var line = FixedArray<UInt32>(repeating: .max, count: view.outstanding)
@@ -161,20 +219,27 @@ struct PickBench {
     }
 
     /// A server leaves, and another one comes.
-    private static func change(
+    fileprivate static func change(
         _ balancer: inout Balancer, _ servers: [ServerIdentity], random: inout BenchRandom
-    ) -> Double {
+    ) -> (nanoseconds: Double, allocations: Double?) {
         var changed = servers
         changed[0].name = "newcomer"
         let rounds = servers.count > 1000 ? 2 : 5
-        let start = Clock.monotonic()
-        for round in 0..<rounds {
+        var best = Double.infinity
+        for round in 0..<2 * rounds {
             let next = round % 2 == 0 ? changed : servers
+            let start = Clock.monotonic()
             balancer.rebuild(
                 balancer.settings, servers: next, oldIndex: { $0 == 0 ? nil : $0 },
                 random: &random)
+            best = min(best, Double((Clock.monotonic() - start).nanoseconds))
         }
-        return Double((Clock.monotonic() - start).nanoseconds) / Double(rounds)
+        let allocations = allocations {
+            balancer.rebuild(
+                balancer.settings, servers: changed, oldIndex: { $0 == 0 ? nil : $0 },
+                random: &random)
+        }
+        return (best, allocations.map { Double($0) })
     }
 }
 

@@ -27,6 +27,8 @@ struct Servers: ServerView {
     var inFlight: [Int]
     var tiers: [Int]
     var times: [ServerTime]
+    /// By server and class of load; nothing where ``times`` are those of any load.
+    var timesByLoad: [[ServerTime]] = []
     var ages: [InFlightAges]
     var foreign: [Int]
 
@@ -47,6 +49,9 @@ struct Servers: ServerView {
     func inFlight(_ index: Int) -> Int { inFlight[index] }
     func tier(_ index: Int) -> Int { tiers[index] }
     func answerTime(_ index: Int) -> ServerTime { times[index] }
+    func answerTime(_ index: Int, in load: LoadClass) -> ServerTime {
+        timesByLoad.isEmpty ? times[index] : timesByLoad[index][load.number]
+    }
     func ages(_ index: Int) -> InFlightAges { ages[index] }
     func foreignLoad(_ index: Int, now: LoopInstant) -> Int { foreign[index] }
 }

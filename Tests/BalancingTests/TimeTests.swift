@@ -83,14 +83,50 @@ struct MeasurementTests {
 
     @Test("a report counts what is not ours, for a second")
     func reports() {
-        let report = ReportedLoad(reported: 12, own: 5, now: instant(70_000))
+        let report = ReportedLoad().reported(12, own: 5, now: instant(70_000))
         #expect(report.foreign(now: instant(70_000)) == 7)
         #expect(report.foreign(now: instant(70_900)) == 7)
         #expect(report.foreign(now: instant(71_100)) == 0)
         #expect(report.foreign(now: instant(69_999)) == 7)
-        #expect(ReportedLoad(reported: 3, own: 5, now: instant(1)).foreign(now: instant(1)) == 0)
+        let none = ReportedLoad().reported(3, own: 5, now: instant(1))
+        #expect(none.foreign(now: instant(1)) == 0)
         #expect(ReportedLoad().foreign(now: instant(1)) == 0)
         #expect(ReportedLoad(bits: report.bits) == report)
+    }
+
+    @Test("several reports count together, the last one a quarter, and old ones not at all")
+    func averagedReports() {
+        var load = ReportedLoad().reported(8, own: 0, now: instant(1000))
+        load = load.reported(16, own: 0, now: instant(1100))
+        #expect(load.foreign(now: instant(1100)) == 10)
+        for step in 0..<40 { load = load.reported(16, own: 0, now: instant(1200 + step)) }
+        #expect(load.foreign(now: instant(1300)) == 16)
+        load = load.reported(2, own: 1, now: instant(9000))
+        #expect(load.foreign(now: instant(9000)) == 1, "what was known is out of date")
+        let huge = ReportedLoad().reported(9_999_999, own: 0, now: instant(1))
+        #expect(huge.foreign(now: instant(1)) == 1 << 19)
+    }
+
+    @Test("classes of load hold what is near: 0, 1, then octaves, the last without end")
+    func classes() {
+        let numbers = [0, 1, 2, 3, 4, 7, 8, 63, 64, 1_000_000, -1].map { LoadClass(of: $0).number }
+        #expect(numbers == [0, 1, 2, 2, 3, 3, 4, 6, 7, 7, 0])
+    }
+
+    @Test("the middle goes half way between the answers, and is not moved by a few long ones")
+    func middle() {
+        var random = SeededGenerator(seed: 11)
+        var time = ServerTime().middled(after: .milliseconds(300), now: instant(0))
+        #expect(abs(time.average.milliseconds - 300) < 0.1, "the first one as it is")
+        var sum = 0.0
+        for step in 1...4000 {
+            // One of fifty takes fifty times as long.
+            let isLong = Int.random(in: 0..<50, using: &random) == 0
+            let sample = isLong ? 500 : Int.random(in: 5...15, using: &random)
+            time = time.middled(after: .milliseconds(sample), now: instant(step))
+            if step > 1000 { sum += time.average.milliseconds }
+        }
+        #expect(abs(sum / 3000 - 10) < 1, "\(sum / 3000)")
     }
 
     @Test("panic begins below the threshold, and never at 0")
@@ -221,6 +257,51 @@ struct TimedStrategyTests {
         // It has seen idle servers: any load is above what is usual.
         _ = fresh.tally(Servers(count: 10), picks: 400, random: &random)
         #expect(fresh.pick(servers, random: &random) == 3)
+    }
+
+    @Test("hot-cold goes by what a server took at a load like this one, not by its average")
+    func byLoad() {
+        var random = SeededGenerator(seed: 12)
+        var balancer = Balancer(strategy: .hotCold, count: 4, random: &random)
+        var servers = servers([10, 30, 30, 30])
+        // One at a time: ten for each that is there before.
+        servers.timesByLoad = Array(
+            repeating: (0..<LoadClass.count).map { number in
+                ServerTime().middled(after: .milliseconds(10 << number), now: instant(0))
+            }, count: 4)
+        servers.inFlight = [2, 1, 2, 2]
+        _ = balancer.tally(servers, picks: 500, random: &random)
+        let tally = balancer.tally(servers, picks: 100, random: &random)
+        #expect(tally == [0, 100, 0, 0], "the first has the least average, and more to do")
+    }
+
+    @Test("hot-cold takes a load that was never seen for one in line, and less for no worse")
+    func unseenLoads() {
+        var random = SeededGenerator(seed: 13)
+        func time(_ milliseconds: Int) -> ServerTime {
+            ServerTime().middled(after: .milliseconds(milliseconds), now: instant(0))
+        }
+        func first(_ inFlight: [Int]) -> Int? {
+            var servers = servers([20, 20, 20])
+            var unseen = Array(repeating: ServerTime(), count: LoadClass.count)
+            unseen[0] = time(10)
+            var known = unseen
+            known[1] = time(14)
+            var busy = Array(repeating: ServerTime(), count: LoadClass.count)
+            busy[3] = time(12)
+            servers.timesByLoad = [unseen, known, busy]
+            servers.inFlight = inFlight
+            // Everybody is cold: the mark is what all have together.
+            var balancer = Balancer(strategy: .hotCold, count: 3, random: &random)
+            var calm = servers
+            calm.inFlight = [9, 9, 9]
+            _ = balancer.tally(calm, picks: 600, random: &random)
+            return balancer.pick(servers, random: &random)
+        }
+        // Of one more the first would take 20, by its 10 alone; the second took 14.
+        #expect(first([1, 1, 9]) == 1)
+        // The third took 12 with four at once, so it takes no more with none.
+        #expect(first([1, 1, 0]) == 2)
     }
 
     @Test("hot-cold believes what servers report of their load", arguments: [2, 3, 4, 12, 80])

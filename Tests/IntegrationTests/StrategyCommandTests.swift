@@ -57,6 +57,18 @@ struct StrategyCommandPlays {
         #expect(json.contains("\"heap_bytes_per_pick\":0,"), "\(json)")
     }
 
+    @Test("no strategy asks the allocator for anything at a pick, with few servers and with many")
+    func allocations() throws {
+        let json = try words("bench", "pick", "--servers", "8,100", "--json")
+        #expect(json.components(separatedBy: "\"strategy\":").count == 1 + 26)
+        // Where the kernel does not let breakpoints be set, nothing is counted, and said so.
+        guard json.contains("\"allocations_per_pick\"") else { return }
+        let picks = json.components(separatedBy: "\"allocations_per_pick\":").dropFirst()
+        #expect(picks.count == 26 && picks.allSatisfy { $0.hasPrefix("0,") }, "\(json)")
+        let changes = json.components(separatedBy: "\"allocations_per_change\":").dropFirst()
+        #expect(changes.allSatisfy { !$0.hasPrefix("0,") }, "a table is made anew: \(json)")
+    }
+
     @Test("explain balance tells all of them apart, and one by its word")
     func explain() throws {
         let all = try words("explain", "balance")

@@ -147,6 +147,16 @@ struct StrategyPlays {
         for part in ["\"agreement\":0.5", "\"picks\":40", "\"shadow\":0.5", "\"share\":1"] {
             #expect(json.contains(part), "\(part) in \(json)")
         }
+        let metrics = try proxy.admin("/metrics").text
+        let labels = "service=\"app\",strategy=\"round-robin\""
+        #expect(metrics.contains("staithe_shadow_picks_total{\(labels)} 40"), "\(metrics)")
+        #expect(metrics.contains("staithe_shadow_agreement_ratio{\(labels)} 0.5"), "\(metrics)")
+        let shares = metrics.split(separator: "\n").filter {
+            $0.hasPrefix("staithe_shadow_server_share_ratio{")
+        }
+        #expect(shares.count == 4, "two servers, twice: \(shares)")
+        #expect(shares.count { $0.contains("by=\"shadow\"") && $0.hasSuffix(" 0.5") } == 2)
+        #expect(shares.count { $0.contains("by=\"balance\"") && $0.hasSuffix(" 1") } == 1)
     }
 
     @Test("With too few healthy servers, health is ignored and status says so")

@@ -70,6 +70,11 @@ struct ScenarioFileTests {
               checks: {interval: 1s, timeout: 200ms, up_after: 1, see_errors: on}
               when_all_down: try
               hold_failed_slots: off
+              panic_threshold: 60%
+              requests_per_server: 12
+              queue: 30
+              queue_timeout: 3s
+              load_header: on
             events:
               - {at: 10%, until: 20%, fault: flapping, down: 3, up: 4, servers: [1-2]}
               - {at: 300, for: 10, load: 2.5}
@@ -88,10 +93,23 @@ struct ScenarioFileTests {
         #expect(!scenario.proxy.retries.onReset && scenario.proxy.retries.backoff.base == .zero)
         #expect(scenario.proxy.outliers?.errors == 3 && scenario.proxy.triesAllWhenDown)
         #expect(scenario.proxy.checks?.seeErrors == true && !scenario.proxy.holdsFailedSlots)
+        #expect(scenario.proxy.panicPercent == 60 && scenario.proxy.requestsPerServer == 12)
+        #expect(scenario.proxy.queue == 30 && scenario.proxy.queueTimeout == .seconds(3))
+        #expect(scenario.proxy.reportsLoad)
         #expect(scenario.disturbances.count == 4)
         #expect(scenario.disturbances[0].kind == .fault([0, 1], .flapping(down: 3, up: 4)))
         #expect(scenario.end(of: scenario.disturbances[1]) == 310)
         #expect(scenario.disturbances[3].kind == .drain([4]), "the second newcomer")
+    }
+
+    @Test("may have clients that wait for their answers")
+    func closedLoop() throws {
+        let outcome = read(
+            "servers: 2\nload: 0.5\nrequests: 1000\narrivals: {closed: {clients: 7}}")
+        #expect(outcome.file?.variants.first?.arrivals == .closed(clients: 7))
+        let wrong = read(
+            "servers: 2\nload: 0.5\nrequests: 1000\narrivals: {closed: {clients: 0}}")
+        #expect(wrong.diagnostics.first?.sentence.contains("out of range") == true)
     }
 
     @Test("have variants that change some of it")
@@ -212,10 +230,33 @@ struct TrafficLogTests {
                 + "---- 1/1/1/1/0 0/0 {1wt.eu} {} \"GET /index.html HTTP/1.1\"")
         #expect(haproxy.arrivals == [1_233_922_454.655])
         #expect(haproxy.durations == [0.069] && haproxy.servers == ["static/srv1"])
+        let nobody = TrafficLog(
+            text: """
+                10.0.1.2:33317 [06/Feb/2009:12:14:14.655] web web/<NOSRV> -1/-1/-1/-1/0 400 0 - - \
+                PR-- 1/1/0/0/0 0/0 "<BADREQ>"
+                10.0.1.2:33318 [06/Feb/2009:12:14:15.655] web app/<NOSRV> 0/-1/-1/-1/5 503 217 - - \
+                SC-- 1/1/0/0/0 0/0 "GET / HTTP/1.1"
+                """)
+        #expect(nobody.arrivals.count == 1 && nobody.servers.isEmpty && nobody.refusedCount == 0)
         let line = "1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] \"GET / HTTP/1.0\" 200 2 \"-\" \"-\""
         let combined = TrafficLog(text: "\(line)\n\(line) 0.250\n")
         #expect(combined.hasWholeSeconds && combined.durations == [0.25])
-        #expect(combined.arrivals == [971_211_336.25, 971_211_336.75])
+        #expect(combined.arrivals.count == 2 && combined.arrivals[0] < combined.arrivals[1])
+        #expect(combined.arrivals.allSatisfy { (971_211_336...971_211_337).contains($0) })
+        #expect(TrafficLog(text: "\(line)\n\(line) 0.250\n").arrivals == combined.arrivals)
+    }
+
+    @Test("with whole seconds look like the traffic of many clients, not like a clock")
+    func seconds() {
+        var text = ""
+        for index in 0..<2000 {
+            let second = index / 40
+            text += "1.2.3.4 - - [10/Oct/2000:13:55:\(10 + second) +0000] \"GET / HTTP/1.0\" 200 2"
+            text += " \"-\" \"-\"\n"
+        }
+        let log = TrafficLog(text: text)
+        #expect(log.arrivals.count == 2000 && abs(log.rate - 40) < 1)
+        #expect(abs(log.gapVariation - 1) < 0.2, "\(log.gapVariation)")
     }
 
     @Test("fit a service law that keeps mean and variance")

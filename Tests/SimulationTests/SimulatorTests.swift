@@ -417,3 +417,185 @@ struct WorkerTests {
         #expect(old > 3 * fresh && old > 10, "\(fresh) \(old)")
     }
 }
+
+@Suite("The proxy around the pick")
+struct ProxyRuleTests {
+    @Test("a limit per server keeps the line in the proxy: one queue for all servers")
+    func limit() throws {
+        func mean(_ strategy: String, limit: Int?) throws -> Double {
+            let result = try play(
+                strategy,
+                scenario(servers: 4, load: 0.9, requests: 40_000) {
+                    $0.proxy.requestsPerServer = limit
+                    $0.proxy.queue = 100_000
+                    $0.proxy.queueTimeout = .seconds(3600)
+                })
+            #expect(result.failureCount == 0)
+            return try #require(result.durations.mean)
+        }
+        // One at a time on each server is M/M/4, whatever the strategy: 2.97 at load 0.9.
+        let central = try mean("random", limit: 1)
+        #expect(abs(central / 2.969 - 1) < 0.1, "\(central)")
+        #expect(abs(try mean("round-robin", limit: 1) / central - 1) < 0.02)
+        #expect(try mean("random", limit: nil) > 2 * central)
+    }
+
+    @Test("who finds the line full, or waits in it for too long, is told so")
+    func line() throws {
+        func failures(queue: Int, timeout: Interval) throws -> [RunResult.Failure: Int] {
+            let result = try play(
+                "least-requests",
+                scenario(servers: 3, load: 1.5) {
+                    $0.proxy.requestsPerServer = 2
+                    $0.proxy.queue = queue
+                    $0.proxy.queueTimeout = timeout
+                    $0.workers = 3
+                })
+            #expect(result.durations.count + result.failureCount == result.requestCount)
+            // At most two wait at the server, and as many in the line as may.
+            let longest = try #require(result.durations.quantile(0.5))
+            #expect(longest < 2 * 3 + Double(queue), "\(longest)")
+            return result.failures
+        }
+        let full = try failures(queue: 6, timeout: .seconds(3600))
+        #expect((full[.queueFull] ?? 0) > 1000 && full[.queueTimeout] == nil, "\(full)")
+        // A tenth of a second is ten service times.
+        let late = try failures(queue: 1_000_000, timeout: .milliseconds(100))
+        #expect((late[.queueTimeout] ?? 0) > 1000 && late[.queueFull] == nil, "\(late)")
+        let none = try failures(queue: 0, timeout: .seconds(3600))
+        #expect((none[.queueFull] ?? 0) > 1000, "\(none)")
+    }
+
+    @Test("a slot that a failed request holds is given back to who waits")
+    func heldSlots() throws {
+        let result = try play(
+            "least-requests",
+            scenario(servers: 2, load: 0.8, requests: 4000) {
+                $0.proxy.requestsPerServer = 1
+                $0.disturbances = [Disturbance(.fault([0], .failFast(after: 0.01)), at: .time(0))]
+            })
+        #expect(result.durations.count + result.failureCount == result.requestCount)
+        #expect(result.failures[.unanswered] == nil)
+        #expect(result.failureShare > 0.3 && result.failureShare < 0.6, "\(result.failures)")
+    }
+
+    @Test("below the panic threshold health is ignored")
+    func panic() throws {
+        func result(_ percent: Int) throws -> RunResult {
+            try play(
+                "round-robin",
+                scenario(servers: 4, load: 0.5, requests: 10_000) {
+                    $0.proxy = ProxySettings()
+                    $0.proxy.retries.attempts = 0
+                    $0.proxy.checks = ProxySettings.Checks()
+                    $0.proxy.checks?.seeErrors = true
+                    $0.proxy.outliers = nil
+                    $0.proxy.panicPercent = percent
+                    // Three of four fail their checks, and half of the requests.
+                    $0.disturbances = [
+                        Disturbance(.fault([0, 1, 2], .errors(0.5)), at: .share(0.3))
+                    ]
+                })
+        }
+        let calm = try result(0)
+        let panicking = try result(50)
+        #expect(calm.pickShares[3] > 0.4, "one server has what three had: \(calm.pickShares)")
+        #expect(abs(panicking.pickShares[3] - 0.25) < 0.1, "\(panicking.pickShares)")
+        #expect(panicking.failureCount > 3 * calm.failureCount)
+    }
+
+    @Test("closed clients wait for their answers, so there are never more requests than clients")
+    func closed() throws {
+        let result = try play(
+            "least-requests",
+            scenario(servers: 2, requests: 8000) { $0.arrivals = .closed(clients: 6) })
+        #expect(result.requestCount == 7200 && result.failureCount == 0)
+        #expect(result.stretches.allSatisfy { $0.inFlight <= 6 })
+        // Always three on each: each request waits for two others and itself.
+        let mean = try #require(result.durations.mean)
+        #expect(abs(mean - 3) < 0.15, "\(mean)")
+    }
+
+    @Test("a newcomer has at most its fair share and a third of any fifty picks while it warms")
+    func pacing() throws {
+        for name in ["least-requests", "p2c", "least-time", "peak-ewma", "hot-cold"] {
+            var windows = 0
+            for repetition in 0..<4 {
+                let result = try play(
+                    name,
+                    scenario(servers: 4, load: 0.9, requests: 15_000) {
+                        $0.proxy.slowStart = .seconds(10)
+                        $0.disturbances = [
+                            Disturbance(.join(ServerGroup(count: 1)), at: .share(0.4))
+                        ]
+                    }, repetition: repetition)
+                let newcomer = try #require(result.newcomers.first)
+                #expect(newcomer.fairShare == 0.2)
+                #expect(newcomer.peakWarmingBurst <= 13, "\(name): 0.2 · 4/3 of 50 is 13.3")
+                #expect(newcomer.excessiveBursts == 0)
+                windows += newcomer.warmingBursts
+                let share = Double(newcomer.windows[20..<40].reduce(0, +)) / 4000
+                #expect(abs(share - 0.2) < 0.03, "\(name): \(share) when it is warm")
+            }
+            #expect(windows > 10_000)
+        }
+    }
+
+    @Test("hot-cold stays stable near capacity, whatever requests cost")
+    func hotColdIsStable() throws {
+        let laws: [(ServiceLaw, Double)] = [
+            (.exponential, 0.95), (.constant, 0.95), (.bimodal(share: 0.01, ratio: 50), 0.8),
+            (.lognormal(scv: 4), 0.9),
+        ]
+        for (law, load) in laws {
+            func mean(_ name: String) throws -> Double {
+                let result = try play(
+                    name, scenario(servers: 10, load: load, requests: 40_000) { $0.service = law })
+                return try #require(result.durations.mean)
+            }
+            let own = try mean("hot-cold")
+            let other = try mean("p2c")
+            #expect(own < other, "\(law) at \(load): \(own) and \(other)")
+        }
+    }
+
+    @Test("hot-cold leaves slow servers and busy neighbours alone, better than two choices")
+    func hotColdAvoids() throws {
+        func tail(_ name: String, _ groups: [ServerGroup], workers: Int = 1) throws -> Double {
+            let result = try play(
+                name,
+                scenario(load: 0.65, requests: 40_000) {
+                    $0.groups = groups
+                    $0.workers = workers
+                    $0.sharesCounts = workers == 1
+                })
+            return try #require(result.durations.quantile(0.99))
+        }
+        var disturbed = ServerGroup(count: 10)
+        disturbed.antagonist = Antagonist(every: 50, lasts: 10, speed: 0.3)
+        let slow = [ServerGroup(count: 1, speed: 0.1), ServerGroup(count: 9)]
+        #expect(try tail("hot-cold", slow) < 0.4 * tail("p2c", slow))
+        #expect(try tail("hot-cold", [disturbed]) < 0.8 * tail("p2c", [disturbed]))
+        // Several proxies that know nothing of each other: times tell of the others' load.
+        #expect(
+            try tail("hot-cold", [disturbed], workers: 10)
+                < 0.8 * tail("least-requests", [disturbed], workers: 10))
+    }
+
+    @Test("servers that tell their load are better known than by one's own counts")
+    func reports() throws {
+        func mean(_ reports: Bool) throws -> Double {
+            let result = try play(
+                "hot-cold",
+                scenario(servers: 20, load: 0.8, requests: 40_000) {
+                    $0.groups[0].slots = 16
+                    $0.groups[0].discipline = .sharing
+                    $0.workers = 5
+                    $0.sharesCounts = false
+                    $0.proxy.reportsLoad = reports
+                })
+            return try #require(result.durations.mean)
+        }
+        #expect(try mean(true) < mean(false))
+    }
+}

@@ -5,7 +5,11 @@ public final class NginxServer: Sendable {
     public let directory: TemporaryDirectory
 
     /// Answers every request with `text`, or with the files of ``directory`` below `/files/`.
-    public init(port: UInt16 = Machine.freePort(), text: String = "nginx") throws {
+    ///
+    /// - Parameter log: directives beside the servers; `$directory` is ``directory``.
+    public init(
+        port: UInt16 = Machine.freePort(), text: String = "nginx", log: String = "access_log off;"
+    ) throws {
         self.port = port
         let directory = TemporaryDirectory()
         self.directory = directory
@@ -23,7 +27,7 @@ public final class NginxServer: Sendable {
             events { worker_connections 4096; }
             http {
             \(places)
-              access_log off;
+              \(log.replacing("$directory", with: directory.path))
               keepalive_requests 1000000;
               client_max_body_size 0;
               server {
@@ -61,7 +65,7 @@ public final class PythonHTTPServer: Sendable {
     }
 }
 
-private func waitUntilListening(_ process: ChildProcess, _ port: UInt16) throws {
+public func waitUntilListening(_ process: ChildProcess, _ port: UInt16) throws {
     let isListening = eventually(timeout: 20) {
         !process.isRunning || (try? ScriptedClient(port: port)) != nil
     }
