@@ -28,8 +28,14 @@ let memoryRoom = house + [.enableExperimentalFeature("Lifetimes")]
 let simulationRoom =
     common + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
 
-/// Rooms that run seldom are compiled for size, and keep their code to themselves.
-let calmRoom = common + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+/// Rooms that run seldom are compiled for size, and keep their code to themselves. A function that
+/// takes a closure is there once, and not once for each: that is a tenth of `Configuration`.
+let calmRoom =
+    common + [
+        .unsafeFlags(
+            ["-Osize", "-Xllvm", "-sil-disable-pass=closure-specialize"],
+            .when(configuration: .release))
+    ]
 
 /// One room of the house: a target, and the rooms of lower floors that it may use.
 func room(
