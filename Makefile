@@ -6,12 +6,16 @@ FLAGS = --explicit-target-dependency-import-check error
 INSTALL = Tests/Support/install.sh
 FORMATTED = Package.swift Sources Tests
 
-# Everything inside, so that it runs in an empty image. lld, because it folds equal functions.
-STATIC = -Xswiftc -static-executable -Xswiftc -use-ld=lld -Xlinker --icf=all -Xlinker -s \
+# Everything inside, so that it runs in an empty image, and for size where Package.swift does not
+# say otherwise. lld, because it folds equal functions; each function is a section of its own and
+# nothing is for programs that link with this one, so that what nobody calls is left out.
+STATIC = -Xswiftc -static-executable -Xswiftc -Osize -Xswiftc -use-ld=lld \
+    -Xswiftc -Xfrontend -Xswiftc -function-sections \
+    -Xswiftc -Xfrontend -Xswiftc -internalize-at-link \
+    -Xlinker --icf=all -Xlinker -O2 -Xlinker -s \
     -Xlinker --no-eh-frame-hdr -Xlinker -T -Xlinker $(CURDIR)/Packaging/static.ld
 STATIC_BINARY = .build/static/release/staithe
-# 20 MiB.
-STATIC_BYTES = 20971520
+STATIC_BYTES = 20000000
 IMAGE_ROOT = .build/image/root
 IMAGE = .build/image/staithe.tar
 

@@ -2,24 +2,40 @@
 import PackageDescription
 
 /// Every Swift target is built to the same rules.
-///
-/// `-cross-module-optimization` is worth 40 % of the instructions of a request: without it the
-/// generic containers of `Memory` are not specialised in the modules that use them.
-let house: [SwiftSetting] = [
+let common: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
-    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
+
+/// What a request runs through is compiled for speed, whatever the command line says of the rest.
+///
+/// `-cross-module-optimization` is worth 40 % of the instructions of a request: without it the
+/// generic containers of `Memory` are not specialised in the modules that use them.
+let house =
+    common + [
+        .unsafeFlags(
+            ["-Xfrontend", "-O", "-cross-module-optimization"], .when(configuration: .release))
+    ]
 
 /// `Memory` alone hands out spans of its own storage, which needs lifetime annotations.
 let memoryRoom = house + [.enableExperimentalFeature("Lifetimes")]
 
-/// Rooms that run seldom are compiled for size: the static binary has a bound.
-let calmRoom = house + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+/// Simulations are fast in an ordinary build, and small in the static one, which has a bound.
+let simulationRoom =
+    common + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
+
+/// Rooms that run seldom are compiled for size, and keep their code to themselves. A function that
+/// takes a closure is there once, and not once for each: that is a tenth of `Configuration`.
+let calmRoom =
+    common + [
+        .unsafeFlags(
+            ["-Osize", "-Xllvm", "-sil-disable-pass=closure-specialize"],
+            .when(configuration: .release))
+    ]
 
 /// One room of the house: a target, and the rooms of lower floors that it may use.
 func room(
@@ -54,7 +70,7 @@ let package = Package(
         // Floor 1: ground.
         room("Timing", uses: []),
         room("Memory", uses: [], settings: memoryRoom),
-        room("Numerics", uses: []),
+        room("Numerics", uses: [], settings: simulationRoom),
 
         // Floor 2: facts and decisions.
         room("Linux", uses: ["CLinux", "Timing", "Memory"]),
@@ -63,8 +79,8 @@ let package = Package(
         room("Balancing", uses: ["Memory", "Timing"]),
         room("Health", uses: ["Timing"]),
         room("Telemetry", uses: ["Timing", "Memory"]),
-        room("Statistics", uses: ["Numerics"]),
-        room("Theory", uses: ["Numerics"]),
+        room("Statistics", uses: ["Numerics"], settings: simulationRoom),
+        room("Theory", uses: ["Numerics"], settings: simulationRoom),
 
         // Floor 3: crafts.
         room("HTTP1", uses: ["HTTP", "Memory"]),
@@ -72,12 +88,14 @@ let package = Package(
         room("TLS", uses: ["COpenSSL", "Linux", "Memory"]),
         room("Preamble", uses: ["Linux", "Memory"]),
         room("Reactor", uses: ["Linux", "Memory", "Timing"]),
-        room("Resolving", uses: ["CCAres", "CLinux", "Linux", "Timing"]),
+        room(
+            "Resolving", uses: ["CCAres", "CLinux", "Linux", "Timing"], settings: calmRoom),
         room(
             "Configuration", uses: ["YAML", "HTTP", "Balancing", "Timing"], settings: calmRoom),
         room(
             "Simulation",
-            uses: ["Balancing", "Health", "Statistics", "Memory", "Numerics", "Timing"]),
+            uses: ["Balancing", "Health", "Statistics", "Memory", "Numerics", "Timing"],
+            settings: simulationRoom),
 
         // Floor 4: plans.
         room("Routing", uses: ["Configuration", "HTTP", "Memory"]),
@@ -128,7 +146,7 @@ let package = Package(
                 "Configuration", "Balancing", "TLS", "Linux", "Memory", "Timing",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: house),
+            swiftSettings: simulationRoom),
 
         // Tests: one folder per room, and the whole house.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),

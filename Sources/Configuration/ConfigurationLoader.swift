@@ -46,6 +46,27 @@ public enum ConfigurationLoader {
         return outcome(of: reader, source: text)
     }
 
+    /// The servers of a file that holds nothing but a list of them.
+    static func loadServers(
+        text: [UInt8], file: String, version: String?
+    ) -> (servers: [ServerConfiguration], diagnostics: [Diagnostic]) {
+        let document = YAMLDocument.read(text)
+        let reader = ConfigurationReader(
+            file: file, environment: { _ in nil }, readFile: { _ in nil })
+        reader.isComplete = document.isComplete
+        for problem in document.problems { reader.report(problem) }
+        var servers: [ServerConfiguration] = []
+        if let root = document.root {
+            let field = Field(
+                key: "servers", keyPlace: root.place, value: root, path: ["servers"])
+            servers = reader.readServers(field, version: version).0
+        } else if document.isComplete {
+            reader.reportEmptyFile()
+        }
+        // In the order in which they were found: what is misspelt goes before what is missing.
+        return (servers, reader.diagnostics)
+    }
+
     static func outcome(of reader: ConfigurationReader, source: [UInt8]) -> Outcome {
         let diagnostics = reader.diagnostics.sorted { $0.location < $1.location }
         let hasError = diagnostics.contains { $0.severity == .error }

@@ -6,9 +6,10 @@ extension ConfigurationReader {
         var read = ServiceConfiguration.Sources()
         eachField(of: field.value, as: .named(.discover), at: field.path) { field in
             switch field.key {
-            case "docker": read.list.append(.docker(readDocker(field)))
+            case "docker": read.list += readEngines(field)
             case "dns": if let dns = readDNS(field) { read.list.append(.dns(dns)) }
             case "etcd": if let etcd = readEtcd(field) { read.list.append(.etcd(etcd)) }
+            case "file": if let list = readServerFile(field) { read.list.append(.file(list)) }
             case "when_lost":
                 self.read(field, into: &read.whenLost) {
                     Value.word($0, of: ServiceConfiguration.Sources.WhenLost.self)
@@ -21,7 +22,7 @@ extension ConfigurationReader {
         // One that could not be read has been told.
         let isSilent: Bool
         if case .map(let entries) = field.value.content {
-            isSilent = !entries.contains { ["docker", "dns", "etcd"].contains($0.key) }
+            isSilent = !entries.contains { ["docker", "dns", "etcd", "file"].contains($0.key) }
         } else {
             isSilent = false
         }
@@ -46,7 +47,42 @@ extension ConfigurationReader {
         }
     }
 
+    /// `file:` below `discover:`.
+    private func readServerFile(_ field: Field) -> FileDiscovery? {
+        var list: FileDiscovery?
+        var hasPath = false
+        eachField(of: field.value, as: .named(.serverFile), at: field.path) { field in
+            hasPath = true
+            list = path(of: field, example: "/etc/staithe/servers.d/api.yaml")
+                .map { FileDiscovery(path: $0) }
+        }
+        if !hasPath, case .map = field.value.content {
+            missingKey(
+                "path", in: field.value, path: field.path, at: field.keyPlace,
+                help: "add 'path: /etc/staithe/servers.d/api.yaml'")
+        }
+        return list
+    }
+
     // MARK: - Docker
+
+    /// One engine, or a list of them: one for each host.
+    private func readEngines(_ field: Field) -> [ServiceConfiguration.Sources.Source] {
+        guard case .list = field.value.content else { return [.docker(readDocker(field))] }
+        var first: [DockerDiscovery.Engine.Endpoint: YAMLPlace] = [:]
+        return items(of: field).enumerated().map { index, item in
+            var docker = readDocker(item)
+            if index > 0 { docker.name = "docker-\(index + 1)" }
+            let place = item.value.place
+            if let other = first.updateValue(place, forKey: docker.engine.endpoint) {
+                report(
+                    .duplicateAddress, "engine \(docker.engine.endpoint) is listed twice",
+                    at: place, path: item.path, help: "remove one of them",
+                    notes: [Diagnostic.Note("first used", at: location(other))])
+            }
+            return .docker(docker)
+        }
+    }
 
     private func readDocker(_ field: Field, as shape: Shape.Name = .docker) -> DockerDiscovery {
         var docker = DockerDiscovery()

@@ -8,7 +8,7 @@ extension ConfigurationReader {
         return String(file[...slash]) + path
     }
 
-    private func path(of field: Field, example: String) -> String? {
+    func path(of field: Field, example: String) -> String? {
         text(of: field, example: example).map { resolved($0.text) }
     }
 

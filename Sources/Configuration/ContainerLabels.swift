@@ -31,6 +31,13 @@ public struct ContainerLabels: Equatable, Sendable {
     public var paths: [RouteConfiguration.Path] = []
     /// Hosts with their paths, for where not each host has each path.
     public var patterns: [Pattern] = []
+    /// For routes: the listeners that they are for, by name; empty for any.
+    public var listeners: [String] = []
+    /// For routes.
+    public var priority: Int?
+    /// What leads here was not understood and may have kept people out: nothing does, unless
+    /// something else is said.
+    public var isClosed = false
     public var stripsPrefix = false
     /// Labels that configure the service as a whole, without the prefix, sorted.
     public var serviceSettings: [String] = []
@@ -41,11 +48,47 @@ public struct ContainerLabels: Equatable, Sendable {
     public struct Pattern: Equatable, Hashable, Sendable {
         public var host: RouteConfiguration.Host
         public var path: RouteConfiguration.Path
+        /// Empty means all.
+        public var methods: [String] = []
+        public var headers: [RouteConfiguration.HeaderCondition] = []
+        /// Empty means any.
+        public var listeners: [String] = []
+        public var priority = 0
 
         public init(host: RouteConfiguration.Host, path: RouteConfiguration.Path) {
             self.host = host
             self.path = path
         }
+
+        /// Whether the same requests match.
+        public func matchesSame(as other: Pattern) -> Bool {
+            var same = self
+            same.priority = other.priority
+            return same == other
+        }
+    }
+
+    /// More ways than this are a mistake: hosts and paths multiply.
+    public static let patternBound = 1024
+
+    /// Everything that is to lead to the service. Empty when nothing is said about that.
+    public var wanted: [Pattern] {
+        var wanted = patterns
+        if !hosts.isEmpty || !paths.isEmpty {
+            for host in hosts.isEmpty ? [.any] : hosts {
+                for path in paths.isEmpty ? [.any] : paths {
+                    wanted.append(Pattern(host: host, path: path))
+                }
+            }
+        }
+        if wanted.isEmpty, !listeners.isEmpty || priority != nil {
+            wanted = [Pattern(host: .any, path: .any)]
+        }
+        for index in wanted.indices {
+            if !listeners.isEmpty { wanted[index].listeners = listeners }
+            if let priority { wanted[index].priority = priority }
+        }
+        return wanted
     }
 
     /// A label that is wrong, in the words of messages about files.
@@ -73,17 +116,34 @@ public struct ContainerLabels: Equatable, Sendable {
         let tree = LabelTree(own, prefix: prefix, &spelled, &mistakes)
         var result = ContainerLabels()
         reader.readLabels(tree.node, into: &result, &service)
+        let ways = max(1, result.hosts.count) * max(1, result.paths.count) + result.patterns.count
+        if ways > patternBound {
+            mistakes.append(
+                Mistake(
+                    label: prefix + (result.hosts.isEmpty ? "path" : "host"),
+                    sentence: "more than \(patternBound) ways lead here, so it is left out",
+                    help: "use wildcards: '*.example.com', '/api'"))
+            result.hosts = []
+            result.paths = []
+            result.patterns = []
+            result.isClosed = true
+        }
         mistakes += reader.diagnostics.map { diagnostic in
             let path = diagnostic.keyPath.joined(separator: ".")
             let label = spelled[path] ?? prefix + path
             let isUnknown = diagnostic.code == .unknownKey
             return Mistake(
-                label: label,
-                sentence: isUnknown ? "there is no such label" : diagnostic.sentence,
+                label: short(label),
+                sentence: isUnknown ? "there is no such label" : short(diagnostic.sentence),
                 help: diagnostic.help.map { isUnknown ? prefixed($0, prefix, path) : $0 })
         }
         result.serviceSettings.sort()
         return (result, mistakes)
+    }
+
+    /// What others write goes into logs: no more of it than a person reads.
+    private static func short(_ text: String) -> String {
+        text.utf8.count <= 300 ? text : "\(text.prefix(200))…"
     }
 
     /// `did you mean 'port'?` as a person writes it into a compose file.
@@ -99,8 +159,12 @@ public struct ContainerLabels: Equatable, Sendable {
 /// Labels as the tree that a file would have: `health.path=/up` is `health: { path: /up }`.
 private struct LabelTree {
     private static let place = YAMLPlace(line: 1, column: 1, endLine: 1, endColumn: 1)
+    /// No label that means something is as long.
+    private static let keyBound = 128
     /// Their values are lists, which labels write with commas.
-    private static let lists: Set<String> = ["host", "path", "route", "retries.when"]
+    private static let lists: Set<String> = [
+        "host", "path", "route", "listener", "retries.when",
+    ]
 
     private final class Branch {
         var value: String?
@@ -116,6 +180,12 @@ private struct LabelTree {
     ) {
         let root = Branch()
         for (label, value) in labels.sorted(by: { $0.key < $1.key }) {
+            guard label.utf8.count <= Self.keyBound else {
+                mistakes.append(
+                    ContainerLabels.Mistake(
+                        label: "\(label.prefix(40))…", sentence: "there is no such label"))
+                continue
+            }
             let path = label.dropFirst(prefix.count).lowercased()
                 .map { $0 == "-" ? "_" : $0 }
                 .split(separator: ".", omittingEmptySubsequences: false)
@@ -200,7 +270,14 @@ extension ConfigurationReader {
             case "path":
                 labels.paths = items(of: field).compactMap { value($0, Value.labelPath) }
             case "route":
-                labels.patterns = items(of: field).compactMap { value($0, Value.labelPattern) }
+                labels.patterns += items(of: field).compactMap { value($0, Value.labelPattern) }
+            case "rule":
+                let patterns = value(field, Value.labelRule)
+                labels.patterns += patterns ?? []
+                labels.isClosed = patterns == nil
+            case "listener": readListeners(field, into: &labels)
+            case "priority":
+                labels.priority = value(field) { Value.integer($0, in: -1_000_000...1_000_000) }
             case "strip_prefix": read(field, into: &labels.stripsPrefix, Value.boolean)
             case "scheme":
                 labels.scheme = value(field) {
@@ -227,6 +304,18 @@ extension ConfigurationReader {
         case .http, nil: break
         }
         checkOrder(of: service, at: [])
+    }
+
+    private func readListeners(_ field: Field, into labels: inout ContainerLabels) {
+        let items = items(of: field)
+        labels.listeners = items.compactMap { value($0, Value.listenerName) }
+        guard labels.listeners.isEmpty else { return }
+        labels.isClosed = true
+        if items.isEmpty {
+            report(
+                .missingValue, "it names no listener", at: field.value.place, path: field.path,
+                help: "write the name of a listener, or remove the label")
+        }
     }
 
     private func readOwnLabel(_ field: Field, into labels: inout ContainerLabels) {
@@ -288,6 +377,17 @@ extension Value {
         var path = text
         while path.hasSuffix("/") { path.removeLast() }
         return routePath(path.hasSuffix("/*") ? path : path + "/*")
+    }
+
+    static func listenerName(_ text: String) -> Parsed<String> {
+        guard (1...63).contains(text.utf8.count),
+            text.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        else {
+            return .failure(
+                ValueMistake(
+                    .badName, "is not the name of a listener", help: "write it as the file does"))
+        }
+        return .success(text)
     }
 
     /// `app.example.com`, `*.example.com/api/*`, `*/healthz`: a host, and a path as in a file.

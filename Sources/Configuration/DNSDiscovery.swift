@@ -50,6 +50,10 @@ extension ServiceConfiguration.Sources {
                 etcd.version = version
                 etcd.isSecure = isSecure
                 return .etcd(etcd)
+            case .file(var list):
+                list.version = version
+                list.isSecure = isSecure
+                return .file(list)
             }
         }
     }

@@ -1,5 +1,7 @@
 /// Which containers of which engine serve a service.
 public struct DockerDiscovery: Equatable, Sendable {
+    /// In status and logs; of several engines of one service, each has another.
+    public var name = "docker"
     public var engine = Engine()
     public var choice = Choice()
     public init() {}

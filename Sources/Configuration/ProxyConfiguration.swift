@@ -247,6 +247,11 @@ public struct RouteConfiguration: Equatable, Sendable {
     /// Empty means all.
     public var methods: [String] = []
     public var headers: [HeaderCondition] = []
+    /// What comes through these listeners, by name; empty means any.
+    public var listeners: [String] = []
+    /// Among routes that labels make, the greater is asked first, whatever else they match.
+    /// `nil` for a route of the file, which no priority overtakes.
+    public var priority: Int?
     public var action: Action
     public var stripsPrefix = false
     /// The service's values with the route's own over them; meaningful for `.service` only.
@@ -416,13 +421,15 @@ public struct ServiceConfiguration: Equatable, Sendable {
             case docker(DockerDiscovery)
             case dns(DNSDiscovery)
             case etcd(EtcdDiscovery)
+            case file(FileDiscovery)
 
             /// How it is called in status and logs; unique within a service.
             public var name: String {
                 switch self {
-                case .docker: "docker"
+                case .docker(let docker): docker.name
                 case .dns: "dns"
                 case .etcd: "etcd"
+                case .file(let list): "file \(list.path)"
                 }
             }
         }

@@ -13,12 +13,13 @@ extension RouteConfiguration {
     private var valueCount: Int { headers.count { $0.value != nil } }
 
     /// Whether this route is asked before `other`: exact host, then the longest wildcard, then
-    /// any; exact path, then the longest prefix, then any; then more conditions, and among those
-    /// more that ask for a value. Routes that could both match and stand equal are refused;
-    /// the alphabet keeps routes of one host and path together.
+    /// any; exact path, then the longest prefix, then any; then one for some listeners; then more
+    /// conditions, and among those more that ask for a value. Routes that could both match and
+    /// stand equal are refused; the alphabet keeps routes of one host and path together.
     func precedes(_ other: RouteConfiguration) -> Bool {
         if host != other.host { return Self.rank(host) < Self.rank(other.host) }
         if path != other.path { return Self.rank(path) < Self.rank(other.path) }
+        if listeners.isEmpty != other.listeners.isEmpty { return other.listeners.isEmpty }
         if conditionCount != other.conditionCount { return conditionCount > other.conditionCount }
         return valueCount > other.valueCount
     }
@@ -51,12 +52,18 @@ extension RouteConfiguration {
     }
 
     /// Whether neither route is asked first although one request can match both.
-    func ties(with other: RouteConfiguration) -> Bool {
-        guard host == other.host, path == other.path, conditionCount == other.conditionCount,
-            valueCount == other.valueCount
+    public func ties(with other: RouteConfiguration) -> Bool {
+        guard host == other.host, path == other.path,
+            listeners.isEmpty == other.listeners.isEmpty,
+            conditionCount == other.conditionCount, valueCount == other.valueCount
         else { return false }
         if !methods.isEmpty, !other.methods.isEmpty,
             Set(methods).isDisjoint(with: other.methods)
+        {
+            return false
+        }
+        if !listeners.isEmpty, !other.listeners.isEmpty,
+            Set(listeners).isDisjoint(with: other.listeners)
         {
             return false
         }
@@ -68,6 +75,17 @@ extension RouteConfiguration {
             }
         }
         return true
+    }
+
+    /// Whether both ask the same of a request besides host and path.
+    public func asksTheSame(as other: RouteConfiguration) -> Bool {
+        methods == other.methods && headers == other.headers && listeners == other.listeners
+    }
+
+    /// Whether a route of the file has what this one of a label wants.
+    public func yields(to route: RouteConfiguration) -> Bool {
+        host == route.host && path == route.path
+            && (route.conditionCount == 0 && route.listeners.isEmpty || ties(with: route))
     }
 
     /// `app.example.com/api/*`; `*` for a route that takes all.

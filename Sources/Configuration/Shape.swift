@@ -21,7 +21,7 @@ struct Shape: Sendable {
         case route, redirect, respond, headerChanges, headerNames
         case defaults, service, server, balance, health, outliers, retries, timeouts, limits
         case connections, process, log, accessLog, admin, tls, certificate, serverTLS
-        case discover, docker, dns, etcd, catalogue, catalogueDocker, labels, labelTLS
+        case discover, docker, dns, etcd, serverFile, catalogue, catalogueDocker, labels, labelTLS
     }
 
     let name: Name
@@ -68,6 +68,7 @@ struct Shape: Sendable {
         case .labelTLS: labelTLS
         case .dns: dns
         case .etcd: etcd
+        case .serverFile: serverFile
         }
     }
 
@@ -217,7 +218,7 @@ struct Shape: Sendable {
         .discover, in: .service,
         [
             yes("docker", .docker), yes("when_lost"), yes("min_servers"), yes("dns", .dns),
-            yes("etcd", .etcd), no("file"), no("kubernetes"),
+            yes("etcd", .etcd), yes("file", .serverFile), no("kubernetes"),
         ])
     private static let docker = Shape(
         .docker, in: .discover,
@@ -245,7 +246,7 @@ struct Shape: Sendable {
             yes("outliers", .outliers), yes("when_all_down"), yes("retries", .retries),
             yes("timeouts", .timeouts), yes("limits", .limits),
             yes("connections", .connections), yes("protocol"), yes("tls", .labelTLS),
-            no("rule"), no("priority"), no("listener"), no("sticky"), no("canary"),
+            yes("rule"), yes("priority"), yes("listener"), no("sticky"), no("canary"),
         ])
     private static let labelTLS = Shape(
         .labelTLS, in: .labels, [yes("verify"), yes("server_name")])
@@ -258,6 +259,7 @@ struct Shape: Sendable {
             yes("endpoints"), yes("prefix"), yes("user"), yes("password"), yes("tls", .serverTLS),
             yes("snapshot"),
         ])
+    private static let serverFile = Shape(.serverFile, in: .discover, [yes("path")])
     private static let certificate = Shape(.certificate, in: .tls, [yes("cert"), yes("key")])
     private static let serverTLS = Shape(
         .serverTLS, in: .service,

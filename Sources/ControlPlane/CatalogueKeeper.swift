@@ -16,18 +16,22 @@ final class CatalogueKeeper: EngineListener {
     private let engines: DockerEngines
     private let loop: ControlLoop
     private let reader: ContainerReader
+    private let listeners: () -> [String]
     private let changed: (CatalogueKeeper) -> Void
     private var engine: DockerEngine?
     private var listings: [String: ServiceCatalogue.Listing] = [:]
     private var hints: [String: SourceWarning] = [:]
     private var isUpdateDue = false
 
-    /// - Parameter changed: called when services, routes or warnings are other ones, or when the
-    ///   source is lost or back.
+    /// - Parameters:
+    ///   - listeners: the names of those that have routes, whenever it is asked.
+    ///   - changed: called when services, routes or warnings are other ones, or when the source is
+    ///     lost or back.
     init(
         _ configuration: DockerDiscovery, _ engines: DockerEngines, loop: ControlLoop,
-        changed: @escaping (CatalogueKeeper) -> Void
+        listeners: @escaping () -> [String], changed: @escaping (CatalogueKeeper) -> Void
     ) {
+        self.listeners = listeners
         self.configuration = configuration
         self.engines = engines
         self.loop = loop
@@ -44,6 +48,9 @@ final class CatalogueKeeper: EngineListener {
         if let engine { engines.remove(self, from: engine) }
         engine = nil
     }
+
+    /// The listeners may be other ones now.
+    func listenersChanged() { updateSoon() }
 
     private func tidy() {
         loop.after(Self.tidying) { [weak self] in
@@ -130,7 +137,8 @@ final class CatalogueKeeper: EngineListener {
     }
 
     private func update() {
-        catalogue.update(Array(listings.values), now: Clock.monotonic())
+        catalogue.update(
+            Array(listings.values), listeners: listeners(), now: Clock.monotonic())
         let readings = listings.sorted { $0.key < $1.key }.flatMap(\.value.reading.warnings)
         standing.warnings =
             readings + catalogue.warnings + hints.sorted { $0.key < $1.key }.map(\.value)

@@ -1,4 +1,5 @@
 import Configuration
+import DataPlane
 import Discovery
 import Linux
 import Logging
@@ -9,12 +10,18 @@ import TLS
 extension ControlPlane {
     /// After every change of the file: starts what it asks for, stops what it does not.
     func renewCatalogue() {
-        guard catalogue?.configuration != base.catalogue else { return }
+        guard catalogue?.configuration != base.catalogue else {
+            catalogue?.listenersChanged()
+            return
+        }
         catalogue?.stop()
         catalogue = base.catalogue.map { configuration in
-            CatalogueKeeper(configuration, engines, loop: loop) { [unowned self] keeper in
-                catalogueChanged(keeper)
-            }
+            CatalogueKeeper(
+                configuration, engines, loop: loop,
+                listeners: { [unowned self] in
+                    base.listeners.filter { !$0.isTunnel }.map(\.name)
+                },
+                changed: { [unowned self] keeper in catalogueChanged(keeper) })
         }
         saidCatalogue = nil
         if catalogue == nil { knownCatalogue = nil }
@@ -26,16 +33,26 @@ extension ControlPlane {
         guard let docker = base.catalogue, let known = knownCatalogue else { return base }
         var result = base
         let taken = Set(base.services.map(\.name))
+        var served: Set<String> = []
+        // Names are never forgotten; those that nobody can learn any more are left out.
+        var room = serviceCapacity - serviceNumbers.count
+        room -= base.services.count { serviceNumbers[$0.name] == nil }
         for service in known.services where !taken.contains(service.name) {
+            if serviceNumbers[service.name] == nil {
+                guard room > 0 else { continue }
+                room -= 1
+            }
+            served.insert(service.name)
             var service = service
             service.discover = ServiceConfiguration.Sources()
             service.discover?.list = [.docker(docker)]
             result.services.append(service)
         }
-        let own = Set(base.routes.map(\.label))
+        let own = Dictionary(grouping: base.routes) { $0.label }
         let more = known.routes.filter { route in
             guard case .service(let name) = route.action else { return false }
-            return !taken.contains(name) && !own.contains(route.label)
+            return served.contains(name)
+                && !own[route.label, default: []].contains { route.yields(to: $0) }
         }
         if !more.isEmpty { result.routes = RouteConfiguration.inOrder(base.routes + more) }
         return result
@@ -46,7 +63,9 @@ extension ControlPlane {
         sayWhatChanged(keeper)
         // One that has just begun knows nothing yet: what another one knew stands.
         if keeper.standing.lastSync != nil { knownCatalogue = keeper.catalogue }
-        guard effective(base) != file else { return }
+        let wanted = effective(base)
+        sayUnplaced(wanted)
+        guard wanted != file else { return }
         enqueue { [unowned self] done in
             prepare(effective(base), live) { [unowned self] prepared in
                 defer { done() }
@@ -63,6 +82,16 @@ extension ControlPlane {
                 }
             }
         }
+    }
+
+    private func sayUnplaced(_ wanted: ProxyConfiguration) {
+        let names = Set(wanted.services.map(\.name))
+        let count = knownCatalogue?.services.count { !names.contains($0.name) } ?? 0
+        defer { unplacedServiceCount = count }
+        guard count > unplacedServiceCount else { return }
+        log.warning(
+            "\(count) services of labels are left out: a process knows at most "
+                + "\(serviceCapacity) names of services in its life; restart it")
     }
 
     private func sayWhatChanged(_ keeper: CatalogueKeeper) {

@@ -28,6 +28,7 @@ extension ControlPlane {
             }
         case .dns(let dns): DNSDriver(dns, desk, nameService)
         case .etcd(let etcd): EtcdDriver(etcd, service: service.name, desk, nameService)
+        case .file(let list): FileDriver(list, desk)
         }
     }
 

@@ -79,6 +79,8 @@ public final class ControlPlane {
     // What runs.
     var services: [ServiceEntry] = []
     var serviceNumbers: [String: Int] = [:]
+    /// Of labels, for which there are no numbers left.
+    var unplacedServiceCount = 0
     var listeners: [ListenerEntry] = []
     /// Closed, but clients that came through them are still there.
     var retiredListeners: [ListenerEntry] = []

@@ -30,6 +30,8 @@ final class DockerEngine {
     private static let resyncInterval = Interval.seconds(60)
     private static let pingInterval = Interval.seconds(10)
     private static let patience = Interval.seconds(10)
+    /// Engines may send nothing at all before the first event.
+    private static let subscriptionPatience = Interval.seconds(3600)
     /// Engines that send nothing before the first event have subscribed us by then.
     private static let silentSubscription = Interval.seconds(1)
     private static let parallelDescriptions = 4
@@ -39,7 +41,7 @@ final class DockerEngine {
     private let loop: ControlLoop
     private let naming: Naming
     private var listeners: [any EngineListener] = []
-    private var door: EngineDoor?
+    private var door: Door?
     private var version = EngineProtocol.newest
     private var isStopped = false
     /// Changes with each attempt; what belongs to an old one is not heard any more.
@@ -47,8 +49,8 @@ final class DockerEngine {
     private var pause = DockerEngine.shortestPause
     private var lostReason: String?
     private var isSubscribed = false
-    private var stream: EngineCall?
-    private var calls: [ObjectIdentifier: EngineCall] = [:]
+    private var stream: OutgoingCall?
+    private var calls: [ObjectIdentifier: OutgoingCall] = [:]
     private var lines = LineSplitter()
     private var isListing = false
     /// When lists are due, ascending.
@@ -135,10 +137,17 @@ final class DockerEngine {
 
     private struct DoorFailure: Error { var sentence: String }
 
-    private func findDoor(_ completion: @escaping (Result<EngineDoor, DoorFailure>) -> Void) {
+    /// How it is reached, once names and files have been read.
+    private struct Door {
+        var target: OutgoingCall.Target
+        /// What stands in `Host`.
+        var host: String
+    }
+
+    private func findDoor(_ completion: @escaping (Result<Door, DoorFailure>) -> Void) {
         switch configuration.endpoint {
         case .unix(let path):
-            completion(.success(EngineDoor(way: .unix(path), host: "docker")))
+            completion(.success(Door(target: .init(way: .unix(path)), host: "docker")))
         case .tls(let host, let port):
             var settings = ClientTLSSettings()
             settings.caFile = configuration.authority
@@ -163,8 +172,10 @@ final class DockerEngine {
                     guard let address = addresses[name] else { return }
                     completion(
                         .success(
-                            EngineDoor(
-                                way: .tcp(address, tls, name: host), host: "\(host):\(port)")))
+                            Door(
+                                target: .init(
+                                    way: .tcp(address, .init(client: tls, name: host))),
+                                host: "\(host):\(port)")))
                 }
             }
         }
@@ -174,6 +185,11 @@ final class DockerEngine {
         ask(EngineProtocol.version) { [weak self] head, body, failure in
             guard let self else { return }
             if let failure { return lose(failure) }
+            if let status = head?.status, status == 403 || status == 405 {
+                return lose(
+                    "it refuses GET \(EngineProtocol.version) (\(status)): a filter before the "
+                        + "engine has to allow that")
+            }
             guard let head, head.status == 200,
                 let told = try? EngineProtocol.versions(body),
                 let newest = told.version ?? head.apiVersion.flatMap({ .init($0) })
@@ -191,9 +207,9 @@ final class DockerEngine {
         guard let door else { return }
         lines = LineSplitter()
         let attempt = attempt
-        let call = EngineCall(
-            EngineProtocol.events(version), at: door, contentBound: nil,
-            patience: .seconds(3600), loop: loop
+        let call = OutgoingCall(
+            EngineProtocol.request(EngineProtocol.events(version), host: door.host),
+            to: door.target, loop: loop, contentBound: nil
         ) { [weak self] event in
             guard let self, self.attempt == attempt else { return }
             switch event {
@@ -201,11 +217,12 @@ final class DockerEngine {
                 guard head.status == 200 else { return lose("it refuses events (\(head.status))") }
                 subscribed()
             case .content(let bytes): hear(bytes)
-            case .end(let failure): lose(failure ?? "the engine ended the stream of events")
+            case .ended: lose("it ended the stream of events")
+            case .failed(let reason): lose(reason)
             }
         }
         stream = call
-        call.start()
+        call.start(patience: Self.subscriptionPatience)
         loop.after(Self.silentSubscription) { [weak self] in
             guard let self, self.attempt == attempt, stream != nil else { return }
             subscribed()
@@ -342,21 +359,22 @@ final class DockerEngine {
         var head: EngineResponse.Head?
         var body: [UInt8] = []
         var number: ObjectIdentifier?
-        let call = EngineCall(
-            target, at: door, contentBound: contentBound, patience: Self.patience, loop: loop
+        let call = OutgoingCall(
+            EngineProtocol.request(target, host: door.host), to: door.target, loop: loop,
+            contentBound: contentBound
         ) { [weak self] event in
             guard let self, self.attempt == attempt else { return }
             switch event {
             case .head(let found): head = found
             case .content(let bytes): body += bytes
-            case .end(let failure):
+            case .ended, .failed:
                 if let number { calls[number] = nil }
-                completion(head, body, failure)
+                completion(head, body, event.failure)
             }
         }
         number = ObjectIdentifier(call)
         calls[ObjectIdentifier(call)] = call
-        call.start()
+        call.start(patience: Self.patience)
     }
 
     private func listLater(after delay: Interval) {

@@ -83,8 +83,8 @@ final class EtcdClient {
         var call: OutgoingCall?
         open(path, body, contentBound: EtcdProtocol.answerBound) { [unowned self] event in
             switch event {
-            case .head(let value):
-                status = value
+            case .head(let head):
+                status = head.status
                 if let localAddress, let address = call?.localAddress { localAddress(address) }
             case .content(let bytes): content += bytes
             case .ended:
@@ -125,7 +125,7 @@ final class EtcdClient {
         }
         open(path, body, contentBound: nil) { [unowned self] event in
             switch event {
-            case .head(let value): status = value
+            case .head(let head): status = head.status
             case .content(let bytes):
                 guard status == 200 else {
                     content += bytes.prefix(4096)
@@ -161,9 +161,10 @@ final class EtcdClient {
             switch result {
             case .failure(let failure): handler(.failed("\(failure)"))
             case .success(let address):
+                let name = access.tls.serverName ?? endpoint.host
+                let tls = endpoint.isSecure ? tls : nil
                 let target = OutgoingCall.Target(
-                    address: address, tls: endpoint.isSecure ? tls : nil,
-                    name: access.tls.serverName ?? endpoint.host)
+                    way: .tcp(address, tls.map { .init(client: $0, name: name) }))
                 let call = OutgoingCall(
                     request(path, body, to: endpoint), to: target, loop: loop,
                     contentBound: contentBound, handler: handler)

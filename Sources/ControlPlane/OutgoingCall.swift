@@ -4,24 +4,33 @@ import Memory
 import TLS
 import Timing
 
-/// One request of the control plane to a program beside it, and its response: over TCP, with or
-/// without TLS. The response may be a stream that never ends.
+/// One request of the control plane to a program beside it, and its response: over a Unix socket,
+/// or over TCP with or without TLS. The response may be a stream that never ends.
 final class OutgoingCall {
     enum Event {
-        case head(status: Int)
+        case head(EngineResponse.Head)
         case content([UInt8])
         /// The response is whole.
         case ended
         /// Why there is no response, or not all of it; a sentence without a subject.
         case failed(String)
+
+        var failure: String? { if case .failed(let sentence) = self { sentence } else { nil } }
     }
 
     struct Target {
-        var address: SocketAddress
-        /// `nil`: without TLS.
-        var tls: ClientTLS?
-        /// For whom the certificate must be.
-        var name: String
+        enum Way {
+            case unix(String)
+            /// TLS with the name for whom the certificate must be; `nil`: without.
+            case tcp(SocketAddress, TLS?)
+        }
+
+        struct TLS {
+            var client: ClientTLS
+            var name: String
+        }
+
+        var way: Way
     }
 
     private enum Stage { case connecting, shaking, sending, reading, over }
@@ -36,7 +45,7 @@ final class OutgoingCall {
     private var timer: ControlLoop.Timer?
     private var stage = Stage.connecting
     private var output: Buffer
-    private var input = Buffer(capacity: 32 << 10)
+    private var input = Buffer(capacity: 64 << 10)
     private var response: EngineResponse
     private let isStream: Bool
 
@@ -52,7 +61,12 @@ final class OutgoingCall {
         self.target = target
         self.handler = handler
         isStream = contentBound == nil
-        secure = target.tls.map { SecureExchange($0, name: target.name) }
+        secure =
+            if case .tcp(_, let tls?) = target.way {
+                SecureExchange(tls.client, name: tls.name)
+            } else {
+                nil
+            }
         output = Buffer(holding: request)
         response = EngineResponse(contentBound: contentBound)
     }
@@ -60,18 +74,37 @@ final class OutgoingCall {
     /// - Parameter patience: for the whole call; of a stream, until its head has come.
     func start(patience: Interval) {
         timer = loop.after(patience) { [self] in fail("no answer within \(patience.words)") }
-        switch loop.withKernel({ $0.connect(to: target.address) }) {
-        case .failed(let error):
-            // Not from within the call of whoever started us.
-            loop.after(.zero) { [self] in fail("it cannot be reached: \(error)") }
-        case .started(let descriptor):
-            let socket = OpenSocket(descriptor)
+        do throws(Errno) {
+            let socket = try open()
             self.socket = socket
-            do throws(Errno) {
-                watch = try loop.watch(socket.descriptor, .edges) { [self] in ready($0) }
-            } catch {
-                loop.after(.zero) { [self] in fail("it cannot be watched: \(error)") }
+            watch = try loop.watch(socket.descriptor, .edges) { [self] in ready($0) }
+        } catch {
+            // Not from within the call of whoever started us.
+            let sentence = sentence(about: error)
+            loop.after(.zero) { [self] in fail(sentence) }
+        }
+    }
+
+    private func open() throws(Errno) -> OpenSocket {
+        switch target.way {
+        case .unix(let path): return OpenSocket(try UnixSocket.beginConnecting(to: path))
+        case .tcp(let address, _):
+            switch loop.withKernel({ $0.connect(to: address) }) {
+            case .failed(let error): throw error
+            case .started(let descriptor): return OpenSocket(descriptor)
             }
+        }
+    }
+
+    private func sentence(about error: Errno) -> String {
+        guard case .unix(let path) = target.way else { return "it cannot be reached: \(error)" }
+        switch error {
+        case .noSuchFile: return "there is no socket \(path): does the engine run?"
+        case .connectionRefused: return "nobody listens on \(path): does the engine run?"
+        case .permissionDenied, .notPermitted:
+            return "not allowed to use \(path): the user of this process needs the group of "
+                + "that socket"
+        default: return "\(path) cannot be used: \(error)"
         }
     }
 
@@ -106,7 +139,7 @@ final class OutgoingCall {
         if stage == .connecting {
             guard !readiness.isDisjoint(with: [.writable, .broken]) else { return }
             if let error = loop.withKernel({ $0.takeError(socket.descriptor) }) {
-                return fail("it cannot be reached: \(error)")
+                return fail(sentence(about: error))
             }
             stage = .shaking
         }
@@ -145,10 +178,9 @@ final class OutgoingCall {
                 ?? loop.receive(socket.descriptor, into: &input)
             {
             case .bytes:
-                var bytes: [UInt8] = []
-                bytes.reserveCapacity(input.count)
-                for position in input.start..<input.end { bytes.append(input[position]) }
-                take { (response) throws(EngineResponse.Mistake) in try response.receive(bytes) }
+                take { (response) throws(EngineResponse.Mistake) in
+                    try response.receive(input.array)
+                }
             case .wouldBlock: return
             case .endOfStream:
                 take { (response) throws(EngineResponse.Mistake) in
@@ -168,7 +200,7 @@ final class OutgoingCall {
                 switch piece {
                 case .head(let head):
                     if isStream, let timer { loop.cancel(timer) }
-                    handler?(.head(status: head.status))
+                    handler?(.head(head))
                 case .content(let bytes): handler?(.content(bytes))
                 case .end: end(.ended)
                 }

@@ -101,7 +101,7 @@ struct Plan: ~Copyable {
         hasOnlyCatchAll =
             snapshot.routes.count == 1 && snapshot.routes[0].host == .any
             && snapshot.routes[0].path == .any && snapshot.routes[0].methods.isEmpty
-            && snapshot.routes[0].headers.isEmpty
+            && snapshot.routes[0].headers.isEmpty && snapshot.routes[0].listeners.isEmpty
         logMode = snapshot.accessLog.mode
         slow = snapshot.accessLog.slow
     }

@@ -103,7 +103,11 @@ public final class Snapshot: Sendable {
     ) {
         self.generation = generation
         self.routes = routes
-        compiledRoutes = CompiledRoutes(routes)
+        var bits: [String: UInt64] = [:]
+        for listener in listeners {
+            bits[listener.configuration.name, default: 0] |= 1 << UInt64(listener.id)
+        }
+        compiledRoutes = CompiledRoutes(routes, listeners: bits)
         self.listeners = listeners
         self.services = services
         self.accessLog = accessLog

@@ -96,7 +96,7 @@ extension Worker where Kernel: ~Copyable {
         }
         return plan.value.routes.match(
             block: bytes, host: head.hostRange, path: pathScratch.value.bytes,
-            method: head.methodRange, fields: fields)
+            method: head.methodRange, fields: fields, listener: Int(client.value.listener))
     }
 
     /// Whether one of the Via fields names this process: the request has come round

@@ -18,22 +18,26 @@ public struct CompiledRoutes: Sendable {
     private(set) var hostSlots: [RouteTable.Slot] = []
     private(set) var pathSlots: [RouteTable.Slot] = []
     private(set) var longestHost = -1
+    private(set) var hasPriorities = false
 
     private var hostNumbers: [RouteConfiguration.Host: Int32] = [:]
     private var pathNumbers: [PathKey: Int32] = [:]
 
     var anyHost: Int32 { hostNumbers[.any] ?? -1 }
 
-    /// - Parameter routes: sorted by precedence, as the loader leaves them.
+    /// - Parameters:
+    ///   - routes: sorted by precedence, as the loader leaves them.
+    ///   - listeners: a bit for each listener of a name.
     /// - Complexity: O(n) in the bytes of the routes.
-    public init(_ routes: [RouteConfiguration]) {
-        for route in routes { add(route) }
+    public init(_ routes: [RouteConfiguration], listeners: [String: UInt64] = [:]) {
+        for route in routes { add(route, listeners) }
+        hasPriorities = routes.contains { $0.priority ?? 0 != 0 }
         link()
     }
 
     // MARK: - Collecting
 
-    private mutating func add(_ route: RouteConfiguration) {
+    private mutating func add(_ route: RouteConfiguration, _ listeners: [String: UInt64]) {
         let firstMethod = methods.count
         for method in route.methods { methods.append(add(method)) }
         let firstCondition = conditions.count
@@ -66,7 +70,11 @@ public struct CompiledRoutes: Sendable {
         entries.append(
             RouteTable.Entry(
                 host: host, path: path, methods: ByteRange(firstMethod, methods.count),
-                conditions: ByteRange(firstCondition, conditions.count)))
+                conditions: ByteRange(firstCondition, conditions.count),
+                listeners: route.listeners.isEmpty
+                    ? .max : route.listeners.reduce(0) { $0 | (listeners[$1] ?? 0) },
+                priority: route.priority.map { Int32(clamping: min($0, Int(Int32.max) - 1)) }
+                    ?? RouteTable.fixedPriority))
     }
 
     private mutating func add(_ string: String) -> ByteRange {

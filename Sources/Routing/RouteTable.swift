@@ -5,8 +5,10 @@ public import Memory
 /// copies nothing.
 ///
 /// The most specific route wins: exact host, then the longest wildcard, then any; exact path,
-/// then the longest prefix, then any; then more conditions. A route that fits in host and path
-/// but not in its conditions leaves the request to the next one in that order.
+/// then the longest prefix, then any; then one for some listeners only, then more conditions. A
+/// route that fits in host and path but not in the rest leaves the request to the next one in
+/// that order. Among routes that have a priority, the greater one goes before all that; those
+/// without keep their place.
 ///
 /// A few routes are asked one after the other. More of them are found by hash: each pattern
 /// knows the next less specific one that covers it, so a request looks up the most specific
@@ -35,7 +37,13 @@ public struct RouteTable: ~Copyable {
         var path: Path
         var methods: ByteRange
         var conditions: ByteRange
+        /// A bit for each listener.
+        var listeners: UInt64
+        var priority: Int32
     }
+
+    /// The priority of a route that no other one overtakes.
+    static var fixedPriority: Int32 { .max }
 
     /// Likewise.
     public struct Condition: BitwiseCopyable, Sendable {
@@ -92,6 +100,8 @@ public struct RouteTable: ~Copyable {
     private let anyHost: Int32
     /// Of the names and wildcards, in bytes; −1 when no route has a host.
     private let longestHost: Int
+    /// The first route that fits may not be the one.
+    private let hasPriorities: Bool
 
     /// - Complexity: O(n) in the bytes of the routes; copies, and compares nothing.
     public init(_ compiled: CompiledRoutes) {
@@ -105,6 +115,7 @@ public struct RouteTable: ~Copyable {
         pathSlots = FixedArray(compiled.pathSlots)
         anyHost = compiled.anyHost
         longestHost = compiled.longestHost
+        hasPriorities = compiled.hasPriorities
     }
 
     /// The index of the route that takes a request; `nil` when none does.
@@ -113,16 +124,20 @@ public struct RouteTable: ~Copyable {
     ///   - block: the request head, which `host`, `method` and the fields refer to.
     ///   - host: without port; may be empty.
     ///   - path: without query, normalised.
+    ///   - listener: the number of the one through which it comes.
     /// - Complexity: O(h + k · p) in the bytes of host and path that any route has, where k is
     ///   the number of nested wildcards that cover the host; and O(1) per route of a host and
     ///   path that fit. Independent of the number of other routes.
     public func match(
         block: RawSpan, host: ByteRange, path: RawSpan, method: ByteRange,
-        fields: borrowing FieldSection
+        fields: borrowing FieldSection, listener: Int
     ) -> Int? {
+        let listenerBit: UInt64 = 1 << UInt64(listener)
         if entries.count <= Self.scanLimit {
-            return scan(block: block, host: host, path: path, method: method, fields: fields)
+            return scan(
+                block: block, host: host, path: path, method: method, fields: fields, listenerBit)
         }
+        var found: Int?
         var hostIndex = mostSpecificHost(block, host)
         while hostIndex >= 0 {
             let group = hosts[Int(hostIndex)]
@@ -130,16 +145,32 @@ public struct RouteTable: ~Copyable {
             while pathIndex >= 0 {
                 let place = paths[Int(pathIndex)]
                 for index in place.routes.lower..<place.routes.upper
-                where allows(entries[index].methods, block, method)
+                where entries[index].listeners & listenerBit != 0
+                    && allows(entries[index].methods, block, method)
                     && holds(entries[index].conditions, block, fields)
                 {
-                    return index
+                    guard hasPriorities else { return index }
+                    if isSettled(by: index, &found) { return found }
                 }
                 pathIndex = place.next
             }
             hostIndex = group.next
         }
-        return nil
+        return found
+    }
+
+    /// Weighs a route that fits against the one that was found before it, which is more specific.
+    ///
+    /// - Returns: whether none that follows can be asked before it.
+    private func isSettled(by index: Int, _ found: inout Int?) -> Bool {
+        let priority = entries[index].priority
+        guard let other = found else {
+            found = index
+            return priority == Self.fixedPriority
+        }
+        if priority == Self.fixedPriority { return true }
+        if priority > entries[other].priority { found = index }
+        return false
     }
 
     // MARK: - By hash
@@ -231,18 +262,20 @@ public struct RouteTable: ~Copyable {
 
     private func scan(
         block: RawSpan, host: ByteRange, path: RawSpan, method: ByteRange,
-        fields: borrowing FieldSection
+        fields: borrowing FieldSection, _ listenerBit: UInt64
     ) -> Int? {
+        var found: Int?
         for index in 0..<entries.count {
             let entry = entries[index]
-            if matches(entry.host, block, host), matches(entry.path, path),
-                allows(entry.methods, block, method),
+            if entry.listeners & listenerBit != 0, matches(entry.host, block, host),
+                matches(entry.path, path), allows(entry.methods, block, method),
                 holds(entry.conditions, block, fields)
             {
-                return index
+                guard hasPriorities else { return index }
+                if isSettled(by: index, &found) { return found }
             }
         }
-        return nil
+        return found
     }
 
     private func matches(_ rule: Host, _ block: RawSpan, _ host: ByteRange) -> Bool {

@@ -302,6 +302,8 @@ struct ContainerReaderTests {
         ("network", "net"), ("address", "127.0.0.3"), ("weight", "3"), ("backup", "false"),
         ("version", "v1"), ("docker-health", "use"), ("stop-signal", "SIGQUIT"),
         ("host", "a.test"), ("path", "/a"), ("strip-prefix", "true"), ("drain", "5s"),
+        ("route", "a.test/x/*"), ("rule", "Host(`a.test`) && Method(`GET`)"), ("priority", "3"),
+        ("listener", "main"),
         ("slow-start", "1s"), ("balance", "random"), ("health.path", "/up"),
         ("health.interval", "3s"), ("outliers.errors", "7"), ("when-all-down", "hold"),
         ("retries.attempts", "1"), ("timeouts.response", "9s"), ("limits.queue", "10"),
@@ -346,9 +348,10 @@ struct ContainerReaderTests {
                     )
                 }
                 let now = LoopInstant(nanoseconds: 1)
-                catalogue.update([listing(good, 1)], now: now)
-                catalogue.update([listing(good, 1), listing(made, 2)], now: now)
-                catalogue.update([listing(made, 2)], now: now)
+                catalogue.update([listing(good, 1)], listeners: ["main"], now: now)
+                catalogue.update(
+                    [listing(good, 1), listing(made, 2)], listeners: ["main"], now: now)
+                catalogue.update([listing(made, 2)], listeners: ["main"], now: now)
                 #expect(
                     catalogue.routes.contains { $0.host == .exact("shop.test") },
                     "\(changedKey)=\(changedValue)")
@@ -382,6 +385,31 @@ struct ContainerReaderTests {
             result.append((key, wrong))
         }
         return result.filter { !$0.0.isEmpty }
+    }
+
+    @Test("No label is so long, so deep or so much that it costs more than itself")
+    func hostile() {
+        let deep = "staithe." + Array(repeating: "a", count: 100_000).joined(separator: ".")
+        let made = make(
+            container(
+                onHost.merging([
+                    deep: "1", "staithe.health.\(String(repeating: "b", count: 70_000))": "1",
+                    "staithe.weight": String(repeating: "9", count: 70_000),
+                ]) { $1 }))
+        #expect(made.server != nil)
+        #expect(made.warnings.count == 3)
+        #expect(made.warnings.allSatisfy { $0.utf8.count < 1000 })
+        let many = (0..<200).map { "h\($0).test" }.joined(separator: ",")
+        let paths = (0..<200).map { "/p\($0)" }.joined(separator: ",")
+        let product = make(
+            container(onHost.merging(["staithe.host": many, "staithe.path": paths]) { $1 }))
+        #expect(product.labels.wanted.isEmpty)
+        #expect(product.labels.isClosed, "what was for few hosts is not for all")
+        #expect(
+            product.warnings == [
+                "container web_1: label 'staithe.host': more than 1024 ways lead here, so it is "
+                    + "left out; use wildcards: '*.example.com', '/api'"
+            ])
     }
 
     // MARK: - Which containers

@@ -27,12 +27,16 @@ struct DialectTests {
                     title: facts.title,
                     service: ContainerReader.serviceName(facts, reading.labels), generation: 1,
                     reading: reading)
-            ], now: LoopInstant(nanoseconds: 1))
+            ], listeners: ["web", "websecure"], now: LoopInstant(nanoseconds: 1))
         return (
             reading, reader.isMeant(reading.labels), reader.isWanted(labels, by: nil),
             catalogue.routes.map { route in
                 guard case .service(let name) = route.action else { return "?" }
-                return "\(route.label)>\(name)"
+                var text = "\(route.label)>\(name)"
+                if !route.methods.isEmpty { text += " \(route.methods.joined(separator: ","))" }
+                for header in route.headers { text += " \(header.name)=\(header.value ?? "*")" }
+                for listener in route.listeners { text += " @\(listener)" }
+                return text
             }
         )
     }
@@ -122,16 +126,30 @@ struct DialectTests {
             ("Host(\"a.test\")&&Path('/y')", "a.test/y"),
             ("!Host(`a.test`)", "!"), ("HostRegexp(`a`)", "!"), ("Host(`a`) && Host(`b`)", "!"),
             ("Host(`a`", "!"), ("Host()", "!"), ("", "!"), ("Host(`a`) Host(`b`)", "!"),
-            ("Host(`a`) &&", "!"), ("Method(`GET`)", "!"), ("Host(`a", "!"), ("$", "!"),
+            ("Host(`a`) &&", "!"), ("Host(`a", "!"), ("$", "!"), ("ClientIP(`10.0.0.0/8`)", "!"),
+            ("Host(`a b`)", "!"), ("Path(`x`)", "!"), ("Header(`X`)", "!"),
+            ("Header(`X Y`, `v`)", "!"), ("Method(`GET`) && Method(`PUT`)", "!"),
+            ("Method(`GETT`)", "!"), ("Query(`a`, `b`)", "!"),
+            (String(repeating: "(", count: 5000), "!"),
+            (String(repeating: "Host(`a`) || ", count: 80) + "Host(`a`)", "!"),
+            (
+                "(Path(`/1`)||Path(`/2`))&&(Method(`GET`)||Method(`PUT`))",
+                "/1 GET /1 PUT /2 GET /2 PUT"
+            ),
+            ("Header(`X-A`, `v`) && Headers(`X-B`, `w`)", "* x-a=v x-b=w"),
+            ("Method(`GET`, `PUT`) && Method(`PUT`)", "* PUT"),
         ])
     func rules(rule: String, routes: String) {
         let made = read(["traefik.http.routers.r.rule": rule], .traefik)
         if routes == "!" {
             #expect(made.reading.warnings.count == 1, "\(made.reading.warnings)")
             #expect(made.reading.warnings.first?.sentence.contains("router 'r'") ?? false)
+            // A rule that lost a condition would let in those whom it keeps out.
+            #expect(made.routes == [])
         } else {
             #expect(made.reading.warnings.isEmpty, "\(made.reading.warnings)")
-            let patterns = made.routes.map { $0.split(separator: ">")[0] }.joined(separator: " ")
+            let patterns = made.routes.map { $0.replacing(">web", with: "") }
+                .joined(separator: " ")
             #expect(patterns == routes)
         }
     }
@@ -140,13 +158,13 @@ struct DialectTests {
     func traefikLimits() {
         let made = read(
             [
-                "traefik.http.middlewares.m.basicauth.users": "x",
+                "traefik.http.middlewares.m.compress": "true",
                 "traefik.http.routers.r.middlewares": "m", "traefik.http.routers.r.tls": "true",
                 "traefik.http.routers.r.rule": "Host(`a.test`)",
                 "traefik.tcp.routers.r.rule": "x",
                 "traefik.http.services.s.loadbalancer.sticky.cookie": "true",
             ], .traefik)
-        #expect(made.reading.warnings.count == 5)
+        #expect(made.reading.warnings.count == 4)
         for warning in made.reading.warnings {
             #expect(warning.text.contains("label 'traefik."), "\(warning.text)")
         }
@@ -154,6 +172,75 @@ struct DialectTests {
         #expect(!read(["traefik.enable": "false"], .traefik).isWanted)
         let own = read(["traefik.enable": "true", "staithe.enable": "false"], .traefik)
         #expect(!own.isWanted, "our own labels win")
+    }
+
+    @Test("A router with something that may keep people out is left out, and opens nothing else")
+    func guarded() {
+        for middleware in ["m", "auth@file", "m, n"] {
+            let made = read(
+                [
+                    "traefik.http.middlewares.m.basicauth.users": "x",
+                    "traefik.http.middlewares.n.headers.sslredirect": "true",
+                    "traefik.http.routers.r.middlewares": middleware,
+                    "traefik.http.routers.r.rule": "Host(`a.test`)",
+                ], .traefik)
+            #expect(made.routes == [], "\(middleware)")
+            #expect(
+                made.reading.warnings.contains {
+                    $0.text.contains("router 'r' has the middleware")
+                        && $0.text.contains("left out")
+                }, "\(made.reading.warnings)")
+        }
+        let said = read(
+            [
+                "traefik.http.routers.r.middlewares": "auth@file",
+                "traefik.http.routers.r.rule": "Host(`a.test`)", "staithe.rule": "Host(`b.test`)",
+            ], .traefik)
+        #expect(said.routes == ["b.test>web"], "our own labels win")
+    }
+
+    @Test("Traefik's priorities, entry points and stripped prefixes")
+    func routers() {
+        func made(
+            _ labels: [String: String]
+        ) -> (routes: [String], reading: ContainerReader.Reading) {
+            let made = read(labels, .traefik)
+            return (made.routes, made.reading)
+        }
+        let strip = made([
+            "traefik.http.routers.r.rule": "Host(`a.test`) && PathPrefix(`/api`)",
+            "traefik.http.routers.r.middlewares": "s",
+            "traefik.http.middlewares.s.stripprefix.prefixes": "/api/",
+            "traefik.http.routers.r.entrypoints": "websecure",
+        ])
+        #expect(strip.routes == ["a.test/api/*>web @websecure"])
+        #expect(strip.reading.labels.stripsPrefix)
+        #expect(strip.reading.warnings.isEmpty, "\(strip.reading.warnings)")
+        let other = made([
+            "traefik.http.routers.r.rule": "PathPrefix(`/v2`)",
+            "traefik.http.routers.r.middlewares": "s",
+            "traefik.http.middlewares.s.stripprefix.prefixes": "/api",
+        ])
+        #expect(!other.reading.labels.stripsPrefix)
+        #expect(other.reading.warnings.count == 1)
+        // A priority below the length of the rule is less than that of rules without one.
+        func priority(_ text: String) -> Int? {
+            made([
+                "traefik.http.routers.r.rule": "PathPrefix(`/`)",
+                "traefik.http.routers.r.priority": text,
+            ]).reading.labels.wanted.first?.priority
+        }
+        #expect(priority("0") == 0)
+        #expect(priority("1")! < 0)
+        #expect(priority("2")! > priority("1")!)
+        #expect(priority("100") == 100)
+        #expect(priority("-9223372036854775808")! < 0)
+        #expect(priority("x") == 0)
+        let nowhere = made([
+            "traefik.http.routers.r.rule": "Host(`a.test`)",
+            "traefik.http.routers.r.entrypoints": "internal",
+        ])
+        #expect(nowhere.routes == [])
     }
 
     @Test("A container that was captured in Traefik's way")

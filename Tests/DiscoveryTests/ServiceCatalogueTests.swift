@@ -91,6 +91,105 @@ struct ServiceCatalogueTests {
             ])
     }
 
+    @Test("Of two services that want the same, the one with the greater priority has it")
+    func priorities() {
+        var catalogue = ServiceCatalogue()
+        let shop = listing("shop", 1, ["staithe.host": "a.test"])
+        let urgent = listing("api", 2, ["staithe.host": "a.test", "staithe.priority": "5"])
+        catalogue.update([shop, urgent], now: start)
+        #expect(routes(catalogue) == ["a.test>api"])
+        #expect(
+            catalogue.warnings.map(\.text) == [
+                "service 'shop': service 'api' has the requests for 'a.test' already; give them "
+                    + "different hosts or paths"
+            ])
+        catalogue.update([shop], now: start)
+        #expect(routes(catalogue) == ["a.test>shop"], "asked for, and no longer taken")
+        // Of one service, the newer container's counts.
+        let late = listing("api", 3, ["staithe.host": "a.test", "staithe.priority": "-5"])
+        catalogue.update([shop, urgent, late], now: start)
+        #expect(routes(catalogue) == ["a.test>shop"])
+        #expect(catalogue.routes[0].priority == 0)
+    }
+
+    @Test("A rule, and a listener: what they ask for besides host and path makes routes of its own")
+    func rules() {
+        var catalogue = ServiceCatalogue()
+        let writers = listing(
+            "write", 1,
+            ["staithe.rule": "Host(`a.test`) && (Method(`PUT`) || Header(`X-Role`, `editor`))"])
+        let readers = listing("read", 2, ["staithe.rule": "Host(`a.test`)"])
+        let admin = listing("admin", 3, ["staithe.listener": "internal", "staithe.host": "a.test"])
+        catalogue.update([writers, readers, admin], listeners: ["main", "internal"], now: start)
+        #expect(catalogue.warnings.isEmpty, "\(catalogue.warnings)")
+        let seen = catalogue.routes.map { route in
+            "\(route.label) \(route.methods) \(route.headers.map(\.name)) \(route.listeners)"
+        }
+        #expect(
+            Set(seen) == [
+                "a.test [\"PUT\"] [] []", "a.test [] [\"x-role\"] []", "a.test [] [] []",
+                "a.test [] [] [\"internal\"]",
+            ])
+        #expect(seen.last == "a.test [] [] []", "what asks for less is asked last")
+    }
+
+    @Test("A listener that there is not is told, and what served goes on")
+    func unknownListener() {
+        var catalogue = ServiceCatalogue()
+        let good = listing("shop", 1, ["staithe.host": "a.test"])
+        let wrong = listing("shop", 2, ["staithe.host": "a.test", "staithe.listener": "mian"])
+        catalogue.update([good], listeners: ["main"], now: start)
+        catalogue.update([wrong], listeners: ["main"], now: start)
+        #expect(routes(catalogue) == ["a.test>shop"])
+        #expect(
+            catalogue.warnings.map(\.text) == [
+                "container c2: its labels name the listener 'mian', which there is not; the "
+                    + "listeners are main"
+            ])
+        // One that was for few is not for all because of a slip.
+        let admin = listing("admin", 3, ["staithe.listener": "internl"])
+        catalogue.update([admin], listeners: ["main", "internal"], now: start)
+        #expect(!routes(catalogue).contains("*>admin"))
+        let half = listing("admin", 4, ["staithe.listener": "internal, internl"])
+        catalogue.update([half], listeners: ["main", "internal"], now: start)
+        let made = catalogue.routes.first { $0.action == .service("admin") }
+        #expect(made?.listeners == ["internal"])
+    }
+
+    @Test("Containers that ask for ever other hosts are bounded, and told")
+    func bounds() {
+        var catalogue = ServiceCatalogue()
+        func hosts(_ from: Int) -> [String: String] {
+            ["staithe.host": (from..<from + 600).map { "h\($0).test" }.joined(separator: ",")]
+        }
+        for round in 0..<8 {
+            catalogue.update([listing("shop", round, hosts(round * 600))], now: start)
+        }
+        #expect(catalogue.routes.count <= 2 * ContainerLabels.patternBound)
+        #expect(catalogue.routes.contains { $0.host == .exact("h4200.test") }, "the newest count")
+        let all = (0..<20).map { listing("s\($0)", $0 + 10, hosts(10_000 + $0 * 600)) }
+        catalogue.update(all, now: start)
+        #expect(catalogue.routes.count == ServiceCatalogue.routeBound)
+        #expect(
+            catalogue.warnings.map(\.text).contains(
+                "labels: they ask for more than 10000 routes: the others are left out; use "
+                    + "wildcards: '*.example.com', '/api'"))
+    }
+
+    @Test("A rule that is not understood opens nothing")
+    func brokenRule() {
+        var catalogue = ServiceCatalogue()
+        let broken = listing("admin", 1, ["staithe.rule": "ClientIP(`10.0.0.0/8`)"])
+        catalogue.update([broken], now: start)
+        #expect(routes(catalogue) == [])
+        #expect(
+            broken.reading.warnings.map(\.text).joined().contains("'ClientIP' is not supported"))
+        let empty = listing("admin", 2, ["staithe.listener": ""])
+        catalogue.update([empty], now: start)
+        #expect(routes(catalogue) == [])
+        #expect(empty.reading.warnings.count == 1)
+    }
+
     @Test("A service without containers stays for an hour, and comes back as it was")
     func memory() {
         var catalogue = ServiceCatalogue()

@@ -57,6 +57,26 @@ struct DNSTests {
         #expect(after.answers > before.answers)
     }
 
+    @Test("Addresses of IPv6 only")
+    func six() throws {
+        let port = Machine.freePort()
+        try AddressedServer.start("::1", port: port, text: "six")
+        let loopback: [UInt8] = Array(repeating: 0, count: 15) + [1]
+        let name = try ScriptedNameServer { question in
+            question.type == 28 ? .answers([.aaaa(loopback, seconds: 1)]) : .failure(3)
+        }
+        let proxy = try ProxyProcess(
+            ProxyPlan(service: discover(name, "type: aaaa, port: \(port)")))
+        #expect(proxy.waitUntilServing(1), "\(proxy.log)")
+        #expect(try answers(proxy, 3) == ["six"])
+        #expect(proxy.serverStates().keys.sorted() == ["[::1]:\(port)"])
+        #expect(name.questions.allSatisfy { $0.type == 28 }, "nobody asks for what is not wanted")
+        // No address any more is no reason to have nobody.
+        name.play { _ in .failure(3) }
+        #expect(proxy.waitForLog("dns is lost", seconds: 20), "\(proxy.log)")
+        #expect(try answers(proxy, 3) == ["six"])
+    }
+
     @Test("A failure keeps the last answer, and is told; TTL bounds the questions")
     func failures() throws {
         let port = try serve(["127.0.0.44": "a"])

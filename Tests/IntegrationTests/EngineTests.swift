@@ -184,6 +184,7 @@ struct EngineTests {
                 "the engine is too new: it speaks version 1.90"
             ),
             ("<html>", "it answers, but not as an engine does"),
+            ("403", "it refuses GET /version (403): a filter before the engine has to allow that"),
         ])
     func refusals(version: String, sentence: String) throws {
         let engine = try engine()
@@ -208,6 +209,73 @@ struct EngineTests {
         show([Fake("one", server.port)], at: engine)
         #expect(proxy.waitUntilServing(1), "\(proxy.log)")
         #expect(try proxy.ask(get()).text == "s")
+    }
+
+    @Test("Answers and events beyond every bound are refused, and the pool stands")
+    func bounds() throws {
+        let server = try ScriptedServer(text: "s")
+        let engine = try engine()
+        let one = Fake("one", server.port)
+        show([one], at: engine)
+        let proxy = try proxy(engine.path)
+        #expect(proxy.waitUntilServing(1), "\(proxy.log)")
+        let before = try proxy.status()
+        // 17 MiB of containers that nobody wants, and then a list in a list in a list.
+        let filler = "{\"Id\":\"\(String(repeating: "b", count: 1 << 20))\"}"
+        for (list, sentence) in [
+            (
+                "[" + Array(repeating: filler, count: 17).joined(separator: ",") + "]",
+                "its answer is too large"
+            ),
+            (String(repeating: "[", count: 100_000), "its list cannot be read"),
+            ("[{\"Id\":", "its list cannot be read"), ("{}", "its list cannot be read"),
+        ] {
+            engine.setList(list)
+            #expect(eventually { engine.streamCount > 0 })
+            engine.tell(String(repeating: "x", count: 1_100_000))
+            #expect(proxy.waitForLog("an event is longer than 1 MiB", seconds: 20), "\(proxy.log)")
+            #expect(
+                eventually(timeout: 20) {
+                    ((try? proxy.command("status").output) ?? "").contains(sentence)
+                }, "\(sentence): \((try? proxy.command("status").output) ?? "")")
+            #expect(try proxy.ask(get()).text == "s")
+        }
+        show([one], at: engine)
+        #expect(
+            eventually(timeout: 20) {
+                !((try? proxy.command("status").output) ?? "since").contains("since")
+            }, "\(proxy.log)")
+        let after = try proxy.status()
+        #expect(after.generation == before.generation, "\(proxy.log)")
+        #expect(after.servers["one"]?.since == before.servers["one"]?.since)
+    }
+
+    @Test(
+        "A socket that this user may not use is said, with the way out",
+        .enabled(if: Machine.isRoot && Machine.program("setpriv") != nil, "needs another user"))
+    func rights() throws {
+        let engine = try engine()
+        let files = FileManager.default
+        try files.setAttributes([.posixPermissions: 0o600], ofItemAtPath: engine.path)
+        let home = TemporaryDirectory()
+        let program = home.file("staithe")
+        try files.copyItem(atPath: ProxyProcess.executable, toPath: program)
+        for path in [directory.path, home.path] {
+            try files.setAttributes([.posixPermissions: 0o777], ofItemAtPath: path)
+        }
+        let process = try ChildProcess(
+            "/usr/bin/setpriv",
+            [
+                "--reuid", "65534", "--regid", "65534", "--clear-groups", program,
+                "127.0.0.1:\(Machine.freePort())", "--docker", "--engine", engine.path,
+                "--socket", home.file("a.sock"),
+            ], environment: ["XDG_RUNTIME_DIR": home.path])
+        #expect(
+            eventually(timeout: 20) {
+                process.log.contains(
+                    "not allowed to use \(engine.path): the user of this process needs the group "
+                        + "of that socket")
+            }, "\(process.log)")
     }
 
     @Test("No container's environment is asked for with inspect: never")
@@ -254,6 +322,85 @@ struct EngineTests {
             "ca: \(authority.file), cert: \(theirs.certificate), key: \(theirs.key)")
         #expect(other.waitForLog("docker is lost"), "\(other.log)")
         #expect(other.serverStates().isEmpty)
+    }
+
+    @Test("Labels make routes: rules, priorities, and listeners that others do not have")
+    func routes() throws {
+        let engine = try engine()
+        var fakes: [Fake] = []
+        for (index, (name, labels)) in [
+            ("web", ["staithe.rule": "Host(`a.test`)"]),
+            ("api", ["staithe.rule": "Host(`a.test`) && PathPrefix(`/api`)"]),
+            (
+                "write",
+                ["staithe.rule": "Host(`a.test`) && Method(`POST`)", "staithe.priority": "10"]
+            ),
+            (
+                "beta",
+                ["staithe.rule": "Host(`a.test`) && Header(`X-Ring`, `beta`)"]
+            ),
+            ("admin", ["staithe.host": "a.test", "staithe.listener": "internal"]),
+            ("lost", ["staithe.host": "l.test", "staithe.listener": "intrenal"]),
+            ("thief", ["staithe.host": "own.test", "staithe.priority": "1000"]),
+        ].enumerated() {
+            let server = try ScriptedServer(text: name)
+            var fake = Fake(name, server.port, seed: Character("\(index)"))
+            fake.labels.merge(labels) { $1 }
+            fake.labels["staithe.service"] = name
+            fake.labels["staithe.enable"] = "true"
+            fakes.append(fake)
+        }
+        show(fakes, at: engine)
+        let app = try ScriptedServer(text: "app")
+        let inside = Machine.freePort()
+        var plan = ProxyPlan(
+            servers: [app.port],
+            rest: "discover: { docker: { socket: \(engine.path) } }\n"
+                + "routes: [ { host: own.test, service: app } ]")
+        plan.listeners = "internal: { address: \"127.0.0.1:\(inside)\" }"
+        let proxy = try ProxyProcess(plan)
+        func answer(_ request: String, inside isInside: Bool = false) throws -> String {
+            try TestSupport.ask(port: isInside ? inside : proxy.port, request).text
+        }
+        #expect(
+            eventually { (try? answer(get(host: "a.test"))) == "web" }, "\(proxy.log)")
+        #expect(eventually { (try? answer(get("/api/x", host: "a.test"))) == "api" })
+        #expect(eventually { (try? answer(post("/api", "x", host: "a.test"))) == "write" })
+        #expect(
+            eventually {
+                (try? answer(get(host: "a.test", fields: "X-Ring: beta\r\n"))) == "beta"
+            })
+        #expect(eventually { (try? answer(get(host: "a.test"), inside: true)) == "admin" })
+        #expect(try answer(get(host: "a.test")) == "web")
+        #expect(try answer(get(host: "own.test")) == "app", "the file's routes are not taken")
+        #expect(try proxy.ask(get(host: "l.test")).status == 404)
+        let status = try proxy.command("status").output
+        #expect(
+            status.contains(
+                "container lost: its labels name the listener 'intrenal', which there is not"),
+            "\(status)")
+    }
+
+    @Test("Two engines serve one service, and one that goes takes nobody with it")
+    func twoEngines() throws {
+        let servers = try (0..<2).map { try ScriptedServer(text: "s\($0)") }
+        let engines = try ["1.sock", "2.sock"].map { try FakeEngine(path: directory.file($0)) }
+        for (index, engine) in engines.enumerated() {
+            show([Fake("n\(index)", servers[index].port, seed: Character("\(index)"))], at: engine)
+        }
+        let plan = ContainerPlan(
+            service: "discover: { docker: [{ socket: \(engines[0].path) }, "
+                + "{ socket: \(engines[1].path) }] }",
+            health: "{ interval: 200ms, timeout: 100ms }")
+        let proxy = try ProxyProcess(plan.plan)
+        #expect(proxy.waitUntilServing(2), "\(proxy.log)")
+        engines[1].goAway()
+        #expect(proxy.waitForLog("docker-2 is lost"), "\(proxy.log)")
+        var answers: Set<String> = []
+        for _ in 0..<20 { answers.insert(try proxy.ask(get()).text) }
+        #expect(answers == ["s0", "s1"])
+        engines[0].tell(Fake("n0", servers[0].port, seed: "0").event("die"))
+        #expect(eventually { proxy.serverStates().keys.sorted() == ["n1"] }, "\(proxy.log)")
     }
 
     @Test("A wrong label is named, with its container, and the pool stands")

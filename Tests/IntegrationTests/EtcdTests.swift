@@ -151,6 +151,32 @@ struct EtcdTests {
             plan(etcd, ", tls: { ca: \(authority.file) }"))
         #expect(stranger.waitForLog("etcd is lost", seconds: 20), "\(stranger.log)")
         #expect(names(stranger).isEmpty)
+        // An announcement shows its certificate, too, and says goodbye the same way.
+        let b = try NginxServer(text: "b")
+        let announcement = try announce(
+            etcd, "b", b,
+            [
+                "--ca", authority.file, "--cert", certificate.certificate, "--key",
+                certificate.key, "--drain", "100ms",
+            ])
+        #expect(eventually { names(proxy) == ["a", "b"] }, "\(announcement.log)\n\(proxy.log)")
+        announcement.terminate()
+        #expect(announcement.waitForEnd() == .exited(0), "\(announcement.log)")
+        #expect(eventually { names(proxy) == ["a"] }, "\(proxy.log)")
+        let unknown = try announce(etcd, "c", b, ["--ca", authority.file])
+        #expect(
+            eventually(timeout: 20) { unknown.log.contains("etcd cannot be told") },
+            "\(unknown.log)")
+        let other = try Authority("other")
+        let distrusting = try announce(
+            etcd, "d", b,
+            [
+                "--ca", other.file, "--cert", certificate.certificate, "--key", certificate.key,
+            ])
+        #expect(
+            eventually(timeout: 20) { distrusting.log.contains("certificate") },
+            "\(distrusting.log)")
+        #expect(names(proxy) == ["a"])
     }
 
     @Test("A user and a password; without them a sentence says what is wanted")

@@ -181,6 +181,47 @@ struct RouteTableTests {
         return request
     }
 
+    @Test("A route may be for some listeners only", arguments: [0, 40])
+    func listeners(padding: Int) {
+        var routes = [
+            route("inside", host: .exact("a.test"), listeners: ["internal"]),
+            route("outside", host: .exact("a.test")),
+            route("nowhere", host: .exact("b.test"), listeners: ["gone"]),
+        ]
+        for number in 0..<padding { routes.append(route(host: .exact("pad\(number).test"))) }
+        routes = Oracle.sorted(routes)
+        let table = RouteTable(CompiledRoutes(routes, listeners: ["main": 1, "internal": 1 << 63]))
+        func label(_ host: String, _ listener: Int) -> String? {
+            table.match(Request(host: host), listener: listener).map { routes[$0].label }
+        }
+        #expect(label("a.test", 63) == "inside")
+        #expect(label("a.test", 0) == "outside")
+        #expect(label("b.test", 0) == nil)
+    }
+
+    @Test(
+        "A priority goes before what is more specific, but not before the file",
+        arguments: [0, 40])
+    func priorities(padding: Int) {
+        var routes = [
+            route("narrow", host: .exact("a.test"), path: .prefix("/x"), priority: 0),
+            route("wide", host: .exact("a.test"), priority: 5),
+            route("all", priority: -1),
+            route("file", host: .exact("f.test"), path: .exact("/x")),
+            route("over", host: .exact("f.test"), priority: 9),
+        ]
+        for number in 0..<padding { routes.append(route(host: .exact("pad\(number).test"))) }
+        routes = Oracle.sorted(routes)
+        let table = RouteTable(CompiledRoutes(routes))
+        func label(_ host: String, _ path: String) -> String? {
+            table.match(Request(host: host, path: path)).map { routes[$0].label }
+        }
+        #expect(label("a.test", "/x") == "wide")
+        #expect(label("b.test", "/x") == "all")
+        #expect(label("f.test", "/x") == "file")
+        #expect(label("f.test", "/y") == "over")
+    }
+
     @Test("No routes, no match")
     func empty() {
         let table = RouteTable(CompiledRoutes([]))
@@ -226,6 +267,8 @@ struct RouteTableTests {
     /// Few words, so that patterns nest and requests nearly fit.
     private struct Draw {
         var random: SeededGenerator
+        /// As labels make them, too.
+        var isLabelled = false
 
         mutating func one<T>(_ values: [T]) -> T {
             values[Int.random(in: 0..<values.count, using: &random)]
@@ -260,7 +303,13 @@ struct RouteTableTests {
             for name in ["x-a", "x-b"] where Int.random(in: 0..<4, using: &random) == 0 {
                 headers.append((name, one([nil, "1", "2"])))
             }
-            return RoutingTests.route(host: host, path: path, methods: methods, headers: headers)
+            var route = RoutingTests.route(
+                host: host, path: path, methods: methods, headers: headers)
+            if isLabelled {
+                route.listeners = one([[], [], [], ["one"], ["two"]])
+                route.priority = one([nil, 0, 0, 0, 1, 2, -1])
+            }
+            return route
         }
 
         /// Without ties, which the loader refuses.
@@ -287,17 +336,19 @@ struct RouteTableTests {
         }
     }
 
-    @Test("Agrees with a scan of all routes", arguments: 0..<8)
-    func property(seed: UInt64) {
-        var draw = Draw(random: SeededGenerator(seed: seed))
+    @Test("Agrees with a scan of all routes", arguments: 0..<8, [false, true])
+    func property(seed: UInt64, isLabelled: Bool) {
+        var draw = Draw(random: SeededGenerator(seed: seed), isLabelled: isLabelled)
         var matched = 0
         for round in 0..<300 {
             let routes = draw.table(atMost: round % 5 == 0 ? 6 : 80)
-            let table = RouteTable(CompiledRoutes(routes))
+            let table = RouteTable(CompiledRoutes(routes, listeners: ["one": 1, "two": 2]))
             for _ in 0..<25 {
                 let request = draw.request()
-                let expected = Oracle.match(routes, request)
-                let found = table.match(request)
+                let listener = draw.one([0, 1])
+                let expected = Oracle.match(
+                    routes, request, listener: listener == 0 ? "one" : "two")
+                let found = table.match(request, listener: listener)
                 if expected != nil { matched += 1 }
                 guard found == expected else {
                     let list = routes.map { "\($0.host) \($0.path) \($0.methods) \($0.headers)" }

@@ -19,7 +19,7 @@ struct Request: CustomStringConvertible {
 
 extension RouteTable {
     /// Looks a request up as the relay does: in one block of bytes.
-    borrowing func match(_ request: Request) -> Int? {
+    borrowing func match(_ request: Request, listener: Int = 0) -> Int? {
         var bytes: [UInt8] = []
         func add(_ text: String) -> ByteRange {
             let start = bytes.count
@@ -45,7 +45,8 @@ extension RouteTable {
         let block = FixedArray(bytes)
         let path = FixedArray(Array(request.path.utf8))
         return match(
-            block: block.bytes, host: host, path: path.bytes, method: method, fields: fields)
+            block: block.bytes, host: host, path: path.bytes, method: method, fields: fields,
+            listener: listener)
     }
 }
 
@@ -53,13 +54,15 @@ extension RouteTable {
 func route(
     _ label: String = "", host: RouteConfiguration.Host = .any,
     path: RouteConfiguration.Path = .any, methods: [String] = [],
-    headers: [(String, String?)] = []
+    headers: [(String, String?)] = [], listeners: [String] = [], priority: Int? = nil
 ) -> RouteConfiguration {
     var route = RouteConfiguration(action: .service("app"))
     route.host = host
     route.path = path
     route.methods = methods
     route.headers = headers.map { RouteConfiguration.HeaderCondition(name: $0.0, value: $0.1) }
+    route.listeners = listeners
+    route.priority = priority
     route.label = label
     return route
 }
@@ -97,14 +100,19 @@ struct Oracle {
             case .any: [0, 0]
             }
         let conditions = (route.methods.isEmpty ? 0 : 1) + route.headers.count
-        return host + path + [conditions, route.headers.count { $0.value != nil }]
+        return host + path + [
+            route.listeners.isEmpty ? 0 : 1, conditions, route.headers.count { $0.value != nil },
+        ]
     }
 
     static func isMoreSpecific(_ a: RouteConfiguration, _ b: RouteConfiguration) -> Bool {
         rank(b).lexicographicallyPrecedes(rank(a))
     }
 
-    static func fits(_ route: RouteConfiguration, _ request: Request) -> Bool {
+    static func fits(
+        _ route: RouteConfiguration, _ request: Request, listener: String = ""
+    ) -> Bool {
+        guard route.listeners.isEmpty || route.listeners.contains(listener) else { return false }
         let host = request.host.lowercased()
         switch route.host {
         case .any: break
@@ -129,9 +137,15 @@ struct Oracle {
     }
 
     /// The index of the route; O(routes).
-    static func match(_ routes: [RouteConfiguration], _ request: Request) -> Int? {
-        routes.indices.filter { fits(routes[$0], request) }
-            .max { isMoreSpecific(routes[$1], routes[$0]) }
+    static func match(
+        _ routes: [RouteConfiguration], _ request: Request, listener: String = ""
+    ) -> Int? {
+        let fitting = routes.indices.filter { fits(routes[$0], request, listener: listener) }
+            .sorted { isMoreSpecific(routes[$0], routes[$1]) }
+        // Those before the first without a priority may overtake each other.
+        let first = fitting.prefix { routes[$0].priority != nil }
+        return first.max { (routes[$0].priority ?? 0, $1) < (routes[$1].priority ?? 0, $0) }
+            ?? fitting.first
     }
 
     /// As the loader leaves them: by precedence, routes of one host and path side by side.

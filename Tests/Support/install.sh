@@ -28,6 +28,7 @@ for purpose in "${@:-build}"; do
         tool nghttp2-client h2load
         tool nghttp2-server nghttpd
         tool docker.io dockerd
+        tool podman podman
         tool gcc gcc
         tool etcd-server etcd
         tool etcd-client etcdctl

@@ -158,7 +158,9 @@ public final class FakeEngine: Prop {
     private func answer(_ path: String) -> (status: String, body: String) {
         state.withLock { state in
             if path == "/_ping" { return ("200 OK", "OK") }
-            if path == "/version" { return ("200 OK", state.version) }
+            if path == "/version" {
+                return state.version == "403" ? ("403 Forbidden", "") : ("200 OK", state.version)
+            }
             if path.hasSuffix("/containers/json") { return ("200 OK", state.list) }
             let parts = path.split(separator: "/")
             if parts.count == 4, parts[1] == "containers",

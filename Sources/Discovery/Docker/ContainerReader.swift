@@ -81,6 +81,8 @@ public struct ContainerReader: Equatable, Sendable {
     ) -> Reading {
         var labels = facts.labels
         var warnings: [SourceWarning] = []
+        var patterns: [ContainerLabels.Pattern] = []
+        var isClosed = false
         for dialect in choice.dialects {
             let translation =
                 switch dialect {
@@ -89,6 +91,8 @@ public struct ContainerReader: Equatable, Sendable {
                 }
             // Our own labels win.
             labels.merge(translation.labels) { own, _ in own }
+            patterns += translation.patterns
+            isClosed = isClosed || translation.isClosed
             warnings += translation.warnings.map {
                 SourceWarning(facts.title, $0.sentence, help: $0.help)
             }
@@ -100,6 +104,10 @@ public struct ContainerReader: Equatable, Sendable {
                 facts.title, "label '\(mistake.label)': \(mistake.sentence)", help: mistake.help)
         }
         var reading = Reading(labels: read.labels, service: service)
+        if read.labels.wanted.isEmpty {
+            reading.labels.patterns = patterns
+            reading.labels.isClosed = read.labels.isClosed || isClosed
+        }
         reading.warnings = warnings
         return reading
     }

@@ -9,8 +9,12 @@ public import Timing
 ///   it, unless another service asks: between two containers of one name, and after a slip of the
 ///   pen, requests are served or get 503, and not 404.
 /// - Of settings that differ, the newest container's count; of two services that want the same
-///   host and path, the one that had it first keeps it.
+///   requests, the one with the greater priority has them, else the one that had them first.
+/// - A route for listeners that there are not is none: it is told, and what led to the service
+///   before stays as if nobody asked for it any more.
 public struct ServiceCatalogue: Equatable, Sendable {
+    /// As many as a file may have.
+    public static let routeBound = 10_000
     /// How long what no container asks for any more is kept.
     public static let memory = Interval.seconds(3600)
 
@@ -44,6 +48,7 @@ public struct ServiceCatalogue: Equatable, Sendable {
 
     private var entries: [String: Entry] = [:]
     private var nextOrder = 0
+    private var listeners: [String] = []
     public private(set) var services: [ServiceConfiguration] = []
     public private(set) var routes: [RouteConfiguration] = []
     public private(set) var warnings: [SourceWarning] = []
@@ -69,9 +74,14 @@ public struct ServiceCatalogue: Equatable, Sendable {
 
     /// Makes services and routes of the containers that there are.
     ///
-    /// - Parameter listings: in any order.
-    public mutating func update(_ listings: [Listing], now: LoopInstant) {
+    /// - Parameters:
+    ///   - listings: in any order.
+    ///   - listeners: those that there are, by name.
+    public mutating func update(
+        _ listings: [Listing], listeners: [String] = [], now: LoopInstant
+    ) {
         warnings = []
+        self.listeners = listeners
         let groups = Dictionary(grouping: listings) { $0.service }
         for name in groups.keys.sorted() {
             let group = groups[name, default: []].sorted { $0.generation < $1.generation }
@@ -103,25 +113,42 @@ public struct ServiceCatalogue: Equatable, Sendable {
         var wanted: [Pattern] = []
         entry.takesAll = false
         for listing in group {
-            let labels = listing.reading.labels
-            for pattern in labels.patterns where !wanted.contains(pattern) {
-                wanted.append(pattern)
-            }
-            if labels.hosts.isEmpty, labels.paths.isEmpty {
-                if labels.patterns.isEmpty { entry.takesAll = true }
-                continue
-            }
-            for host in labels.hosts.isEmpty ? [.any] : labels.hosts {
-                for path in labels.paths.isEmpty ? [.any] : labels.paths {
-                    let pattern = Pattern(host: host, path: path)
-                    if !wanted.contains(pattern) { wanted.append(pattern) }
+            let patterns = listing.reading.labels.wanted
+            if patterns.isEmpty, !listing.reading.labels.isClosed { entry.takesAll = true }
+            for pattern in patterns {
+                guard let pattern = known(pattern, of: listing) else { continue }
+                // The newer one's priority.
+                if let place = wanted.firstIndex(where: { $0.matchesSame(as: pattern) }) {
+                    wanted[place] = pattern
+                } else if wanted.count < ContainerLabels.patternBound {
+                    wanted.append(pattern)
                 }
             }
         }
-        entry.patterns = entry.patterns.filter { !wanted.contains($0.pattern) }
+        entry.patterns = entry.patterns.filter { old in
+            !wanted.contains { $0.matchesSame(as: old.pattern) }
+        }
         entry.abandonPatterns(now: now)
-        entry.patterns = wanted.map { Wish(pattern: $0, abandonedAt: nil) } + entry.patterns
+        let old = entry.patterns.prefix(ContainerLabels.patternBound)
+        entry.patterns = wanted.map { Wish(pattern: $0, abandonedAt: nil) } + old
         entries[name] = entry
+    }
+
+    /// With the listeners that there are; `nil` when it names others only.
+    private mutating func known(_ pattern: Pattern, of listing: Listing) -> Pattern? {
+        var pattern = pattern
+        let unknown = pattern.listeners.filter { !listeners.contains($0) }
+        guard !unknown.isEmpty else { return pattern }
+        for name in unknown {
+            let warning = SourceWarning(
+                listing.title, "its labels name the listener '\(name)', which there is not",
+                help: listeners.isEmpty
+                    ? "remove the label"
+                    : "the listeners are \(listeners.joined(separator: ", "))")
+            if !warnings.contains(warning) { warnings.append(warning) }
+        }
+        pattern.listeners.removeAll { unknown.contains($0) }
+        return pattern.listeners.isEmpty ? nil : pattern
     }
 
     private mutating func warnOfDifferences(_ group: [Listing], _ newest: Listing, _ name: String) {
@@ -130,10 +157,7 @@ public struct ServiceCatalogue: Equatable, Sendable {
         for listing in group.dropLast() {
             var other = listing.reading.service
             other.name = name
-            guard
-                other != wanted || listing.reading.labels.hosts != newest.reading.labels.hosts
-                    || listing.reading.labels.paths != newest.reading.labels.paths
-                    || listing.reading.labels.patterns != newest.reading.labels.patterns
+            guard other != wanted || listing.reading.labels.wanted != newest.reading.labels.wanted
             else { continue }
             warnings.append(
                 SourceWarning(
@@ -144,41 +168,68 @@ public struct ServiceCatalogue: Equatable, Sendable {
         }
     }
 
+    // MARK: - Routes
+
+    private struct Place: Hashable {
+        var host: RouteConfiguration.Host
+        var path: RouteConfiguration.Path
+    }
+
+    private func route(_ pattern: Pattern, of entry: Entry) -> RouteConfiguration {
+        var route = RouteConfiguration(action: .service(entry.configuration.name))
+        route.host = pattern.host
+        route.path = pattern.path
+        route.methods = pattern.methods
+        route.headers = pattern.headers
+        route.listeners = pattern.listeners
+        route.priority = pattern.priority
+        route.timeouts = entry.configuration.timeouts
+        route.retries = entry.configuration.retries
+        if entry.stripsPrefix, case .prefix = pattern.path { route.stripsPrefix = true }
+        return route
+    }
+
     private mutating func makeRoutes(_ entries: [Entry]) {
-        var owners: [Pattern: String] = [:]
         var made: [RouteConfiguration] = []
-        func add(_ pattern: Pattern, _ entry: Entry) -> String? {
-            if let owner = owners[pattern] { return owner }
-            owners[pattern] = entry.configuration.name
-            var route = RouteConfiguration(action: .service(entry.configuration.name))
-            route.host = pattern.host
-            route.path = pattern.path
-            route.timeouts = entry.configuration.timeouts
-            route.retries = entry.configuration.retries
-            if entry.stripsPrefix, case .prefix = pattern.path { route.stripsPrefix = true }
+        var places: [Place: [Int]] = [:]
+        var isFull = false
+        /// - Returns: the service that has these requests already.
+        func add(_ route: RouteConfiguration) -> String? {
+            let place = Place(host: route.host, path: route.path)
+            for other in places[place, default: []].map({ made[$0] })
+            where other.ties(with: route) {
+                guard case .service(let owner) = other.action else { continue }
+                if other.action != route.action { return owner }
+                if other.asksTheSame(as: route) { return nil }
+            }
+            guard made.count < Self.routeBound else {
+                isFull = true
+                return nil
+            }
+            places[place, default: []].append(made.count)
             made.append(route)
             return nil
         }
-        for entry in entries {
-            for wish in entry.patterns where wish.abandonedAt == nil {
-                let pattern = wish.pattern
-                guard let owner = add(pattern, entry), owner != entry.configuration.name else {
-                    continue
-                }
-                var route = RouteConfiguration(action: .service(owner))
-                route.host = pattern.host
-                route.path = pattern.path
-                let text = RouteConfiguration.inOrder([route])[0].label
-                warnings.append(
-                    SourceWarning(
-                        "service '\(entry.configuration.name)'",
-                        "service '\(owner)' has the requests for '\(text)' already",
-                        help: "give them different hosts or paths"))
-            }
+        let asked = entries.flatMap { entry in
+            entry.patterns.filter { $0.abandonedAt == nil }.map { (entry, $0.pattern) }
+        }
+        // Stable: of equal ones the first keeps it.
+        let inOrder = asked.enumerated().sorted { a, b in
+            let (first, second) = (a.element.1.priority, b.element.1.priority)
+            return first == second ? a.offset < b.offset : first > second
+        }
+        for (entry, pattern) in inOrder.map(\.element) {
+            let route = route(pattern, of: entry)
+            guard let owner = add(route) else { continue }
+            let text = RouteConfiguration.inOrder([route])[0].label
+            warnings.append(
+                SourceWarning(
+                    "service '\(entry.configuration.name)'",
+                    "service '\(owner)' has the requests for '\(text)' already",
+                    help: "give them different hosts or paths"))
         }
         for entry in entries where entry.takesAll {
-            guard let owner = add(Pattern(host: .any, path: .any), entry),
-                owner != entry.configuration.name
+            guard let owner = add(route(Pattern(host: .any, path: .any), of: entry))
             else { continue }
             warnings.append(
                 SourceWarning(
@@ -188,8 +239,15 @@ public struct ServiceCatalogue: Equatable, Sendable {
         }
         for entry in entries {
             for wish in entry.patterns where wish.abandonedAt != nil {
-                _ = add(wish.pattern, entry)
+                _ = add(route(wish.pattern, of: entry))
             }
+        }
+        if isFull {
+            warnings.append(
+                SourceWarning(
+                    "labels",
+                    "they ask for more than \(Self.routeBound) routes: the others are left out",
+                    help: "use wildcards: '*.example.com', '/api'"))
         }
         routes = RouteConfiguration.inOrder(made)
     }

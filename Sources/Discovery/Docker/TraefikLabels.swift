@@ -1,5 +1,8 @@
-/// The part of Traefik's labels that has a meaning here: routers with hosts and paths, the port,
-/// scheme and health check of a service. Each other label is warned of, one by one.
+import Configuration
+
+/// The part of Traefik's labels that has a meaning here: routers with their rules, priorities and
+/// entry points, the port, scheme and health check of a service. Each other label is warned of,
+/// one by one.
 enum TraefikLabels {
     private static let prefix = "traefik."
 
@@ -14,7 +17,8 @@ enum TraefikLabels {
         guard !labels.isEmpty else { return translation }
         labels.sort { $0.key < $1.key }
         translation.set("enable", "true")
-        var routes: [String] = []
+        var routers: [String: Router] = [:]
+        var middlewares: [String: Middleware] = [:]
         var services: Set<String> = []
         for label in labels {
             let parts = label.key.split(separator: ".").map { String($0) }
@@ -22,17 +26,24 @@ enum TraefikLabels {
             if label.key == "docker.network" {
                 translation.set("network", label.value)
             } else if parts.count == 4, parts[0] == "http", parts[1] == "routers" {
-                read(router: parts[2], parts[3], label, &routes, &translation)
+                read(router: parts[2], parts[3], label, &routers, &translation)
             } else if parts.count >= 5, parts[0] == "http", parts[1] == "services",
                 parts[3] == "loadbalancer"
             {
                 services.insert(parts[2])
                 read(service: parts[4...].joined(separator: "."), label, &translation)
             } else {
+                if parts.count >= 4, parts[0] == "http", parts[1] == "middlewares" {
+                    let key = Array(parts[3...])
+                    middlewares[parts[2], default: Middleware()].add(key, label.value)
+                    if key == ["stripprefix", "prefixes"] { continue }
+                }
                 warn(label.original, &translation)
             }
         }
-        if !routes.isEmpty { translation.set("route", routes.joined(separator: ",")) }
+        for (name, router) in routers.sorted(by: { $0.key < $1.key }) {
+            add(router, name, middlewares, &translation)
+        }
         if let name = services.min() { translation.set("service", ContainerReader.plain(name)) }
         if services.count > 1 {
             translation.warn(
@@ -46,24 +57,110 @@ enum TraefikLabels {
         translation.warn("label '\(label)' has no meaning here")
     }
 
+    /// What the labels of one router say.
+    private struct Router {
+        var patterns: [ContainerLabels.Pattern] = []
+        var ruleByteCount = 0
+        var priority: Int?
+        var listeners: [String] = []
+        var middlewares: [String] = []
+    }
+
+    /// What the labels of one middleware say, as far as it matters here.
+    private struct Middleware {
+        /// Of these a server can do without; the others decide who may come.
+        private static let harmless: Set<String> = [
+            "addprefix", "buffering", "circuitbreaker", "compress", "contenttype", "errors",
+            "headers", "inflightreq", "ratelimit", "redirectregex", "redirectscheme", "retry",
+            "stripprefix",
+        ]
+
+        var isHarmless = true
+        var strippedPrefix: String?
+
+        mutating func add(_ key: [String], _ value: String) {
+            if !Self.harmless.contains(key[0]) { isHarmless = false }
+            if key == ["stripprefix", "prefixes"], value.hasPrefix("/"), !value.contains(",") {
+                strippedPrefix = String(value.reversed().drop { $0 == "/" }.reversed())
+            }
+        }
+    }
+
+    private static func names(_ text: String) -> [String] {
+        text.split(separator: ",").map { $0.filter { !$0.isWhitespace } }.filter { !$0.isEmpty }
+    }
+
     private static func read(
         router: String, _ key: String, _ label: (key: String, original: String, value: String),
-        _ routes: inout [String], _ translation: inout Translation
+        _ routers: inout [String: Router], _ translation: inout Translation
     ) {
         switch key {
         case "rule":
-            switch TraefikRule.routes(label.value) {
-            case .success(let found): routes += found
+            routers[router, default: Router()].ruleByteCount = label.value.utf8.count
+            switch RouteRule.patterns(label.value) {
+            case .success(let found): routers[router, default: Router()].patterns = found
             case .failure(let mistake):
+                translation.isClosed = true
                 translation.warn(
                     "the rule of router '\(router)' cannot be taken over: \(mistake.reason)",
                     help: "add the labels '\(ContainerReader.prefix)host' and "
                         + "'\(ContainerReader.prefix)path'")
             }
+        case "priority":
+            guard let priority = Int(label.value) else {
+                return translation.warn(
+                    "label '\(label.original)': '\(label.value)' is not a whole number")
+            }
+            // Traefik's own for a router that has none.
+            if priority != 0 { routers[router, default: Router()].priority = priority }
+        case "entrypoints":
+            routers[router, default: Router()].listeners = names(label.value)
+        case "middlewares":
+            routers[router, default: Router()].middlewares = names(label.value)
         // A container with one service is its routers'.
         case "service": break
         default: warn(label.original, &translation)
         }
+    }
+
+    private static func add(
+        _ router: Router, _ name: String, _ middlewares: [String: Middleware],
+        _ translation: inout Translation
+    ) {
+        for used in router.middlewares {
+            guard let middleware = middlewares[used], middleware.isHarmless else {
+                // It may be what keeps people out: to take the router over without it would let
+                // them in.
+                translation.isClosed = true
+                return translation.warn(
+                    "router '\(name)' has the middleware '\(used)', which is not supported by "
+                        + "this version and may keep people out, so it is left out",
+                    help: "if it may be reached without that, say so with "
+                        + "'\(ContainerReader.prefix)rule'")
+            }
+        }
+        let strips = router.middlewares.compactMap { middlewares[$0]?.strippedPrefix }
+        if let prefix = strips.first {
+            if router.patterns.allSatisfy({ $0.path == .prefix(prefix) }) {
+                translation.set("strip-prefix", "true")
+            } else {
+                translation.warn(
+                    "router '\(name)' strips '\(prefix)', which is not the prefix that it asks "
+                        + "for, so nothing is stripped")
+            }
+        }
+        for var pattern in router.patterns {
+            pattern.listeners = router.listeners
+            pattern.priority = priority(of: router)
+            translation.patterns.append(pattern)
+        }
+    }
+
+    /// Traefik compares a priority with the lengths of the rules that have none; here those are 0.
+    private static func priority(of router: Router) -> Int {
+        guard let priority = router.priority else { return 0 }
+        let bounded = min(max(priority, -1_000_000), 1_000_000)
+        return priority < router.ruleByteCount ? bounded - 2_000_000 : max(bounded, 1)
     }
 
     private static let serviceKeys = [
@@ -81,142 +178,5 @@ enum TraefikLabels {
         // What it says is what is done anyway.
         if key == "passhostheader", label.value == "true" { return }
         warn(label.original, &translation)
-    }
-}
-
-/// A rule of Traefik's, as far as it is hosts and paths.
-enum TraefikRule {
-    struct Mistake: Error, Equatable {
-        var reason: String
-    }
-
-    private struct Term: Equatable {
-        var host: String?
-        var path: String?
-    }
-
-    private enum Token: Equatable {
-        case word(String)
-        case text(String)
-        case open, close, comma, and, or, not
-    }
-
-    /// More alternatives than this are no rule that a person wrote.
-    private static let bound = 64
-
-    /// The patterns of routes that a rule stands for: `a.test/api/*`.
-    static func routes(_ rule: String) -> Result<[String], Mistake> {
-        do throws(Mistake) {
-            var tokens = try tokens(rule)[...]
-            let terms = try alternatives(&tokens)
-            guard tokens.isEmpty else { throw Mistake(reason: "it does not end where it should") }
-            return .success(terms.map { ($0.host ?? "*") + ($0.path ?? "") })
-        } catch {
-            return .failure(error)
-        }
-    }
-
-    private static func tokens(_ text: String) throws(Mistake) -> [Token] {
-        var tokens: [Token] = []
-        var rest = text[...]
-        while let character = rest.first {
-            if character.isWhitespace {
-                rest = rest.dropFirst()
-            } else if character.isLetter {
-                let word = rest.prefix { $0.isLetter }
-                tokens.append(.word(String(word)))
-                rest = rest.dropFirst(word.count)
-            } else if "`\"'".contains(character) {
-                let inner = rest.dropFirst()
-                guard let end = inner.firstIndex(of: character) else {
-                    throw Mistake(reason: "a quote is not closed")
-                }
-                tokens.append(.text(String(inner[..<end])))
-                rest = inner[inner.index(after: end)...]
-            } else if rest.hasPrefix("&&") || rest.hasPrefix("||") {
-                tokens.append(character == "&" ? .and : .or)
-                rest = rest.dropFirst(2)
-            } else {
-                switch character {
-                case "(": tokens.append(.open)
-                case ")": tokens.append(.close)
-                case ",": tokens.append(.comma)
-                case "!": tokens.append(.not)
-                default: throw Mistake(reason: "'\(character)' is not understood")
-                }
-                rest = rest.dropFirst()
-            }
-        }
-        return tokens
-    }
-
-    private static func alternatives(_ tokens: inout ArraySlice<Token>) throws(Mistake) -> [Term] {
-        var terms = try conjunction(&tokens)
-        while tokens.first == .or {
-            tokens.removeFirst()
-            terms += try conjunction(&tokens)
-            guard terms.count <= bound else { throw Mistake(reason: "it has too many parts") }
-        }
-        return terms
-    }
-
-    private static func conjunction(_ tokens: inout ArraySlice<Token>) throws(Mistake) -> [Term] {
-        var terms = try factor(&tokens)
-        while tokens.first == .and {
-            tokens.removeFirst()
-            let more = try factor(&tokens)
-            var joined: [Term] = []
-            for a in terms {
-                for b in more {
-                    guard a.host == nil || b.host == nil, a.path == nil || b.path == nil else {
-                        throw Mistake(reason: "it asks for two hosts or two paths at once")
-                    }
-                    joined.append(Term(host: a.host ?? b.host, path: a.path ?? b.path))
-                }
-            }
-            terms = joined
-            guard terms.count <= bound else { throw Mistake(reason: "it has too many parts") }
-        }
-        return terms
-    }
-
-    private static func factor(_ tokens: inout ArraySlice<Token>) throws(Mistake) -> [Term] {
-        switch tokens.popFirst() {
-        case .open:
-            let terms = try alternatives(&tokens)
-            guard tokens.popFirst() == .close else { throw Mistake(reason: "a ')' is missing") }
-            return terms
-        case .word(let name): return try matcher(name, &tokens)
-        case .not: throw Mistake(reason: "'!' is not supported by this version")
-        default: throw Mistake(reason: "a matcher such as Host(`…`) is missing")
-        }
-    }
-
-    private static func matcher(
-        _ name: String, _ tokens: inout ArraySlice<Token>
-    ) throws(Mistake) -> [Term] {
-        guard tokens.popFirst() == .open else { throw Mistake(reason: "'\(name)' has no '('") }
-        var values: [String] = []
-        while case .text(let value)? = tokens.first {
-            values.append(value)
-            tokens.removeFirst()
-            if tokens.first == .comma { tokens.removeFirst() }
-        }
-        guard tokens.popFirst() == .close, !values.isEmpty else {
-            throw Mistake(reason: "'\(name)' has no text between its '(' and ')'")
-        }
-        switch name.lowercased() {
-        case "host": return values.map { Term(host: $0.lowercased()) }
-        case "path": return values.map { Term(path: $0) }
-        case "pathprefix": return values.map { Term(path: prefix($0)) }
-        default: throw Mistake(reason: "'\(name)' is not supported by this version")
-        }
-    }
-
-    /// Whole segments only: Traefik's `/api` matches `/apiary` too, which nobody means.
-    private static func prefix(_ path: String) -> String {
-        var path = path
-        while path.hasSuffix("/") { path.removeLast() }
-        return path + "/*"
     }
 }

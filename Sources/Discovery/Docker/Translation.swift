@@ -1,3 +1,5 @@
+import Configuration
+
 /// Labels of another proxy, said with ours.
 struct Translation: Equatable {
     struct Warning: Equatable {
@@ -7,6 +9,10 @@ struct Translation: Equatable {
 
     /// With our prefix.
     var labels: [String: String] = [:]
+    /// What is to lead to the container, unless its own labels say that.
+    var patterns: [ContainerLabels.Pattern] = []
+    /// A way to the container was left out that may have kept people out.
+    var isClosed = false
     var warnings: [Warning] = []
 
     mutating func set(_ label: String, _ value: String) {
