@@ -96,7 +96,7 @@ struct ScanningTests {
             (Spelling.chunked, "chunked"), (.close, "close"), (.keepAlive, "keep-alive"),
             (.upgrade, "upgrade"), (.te, "te"), (.hundredContinue, "100-continue"),
             (.trailers, "trailers"), (.h2c, "h2c"), (.httpScheme, "http://"),
-            (.httpsScheme, "https://"), (.httpProtocol, "http/"), (.tlsProtocol, "tls/"),
+            (.httpsScheme, "https://"), (.httpProtocol, "http"), (.tlsProtocol, "tls/"),
         ])
     func spelling(_ spelling: Spelling, _ text: String) {
         let longer = FixedArray(text: text.uppercased() + "x")
