@@ -20,7 +20,7 @@ IMAGE_ROOT = .build/image/root
 IMAGE = .build/image/staithe.tar
 
 .PHONY: build demo demo-https test test-asan test-tsan fuzz soak bench
-.PHONY: strategies pick theory scenarios
+.PHONY: strategies live pick theory scenarios
 .PHONY: static image image-root image-tar
 .PHONY: format lint clean help
 
@@ -96,6 +96,13 @@ strategies: build ## the report of strategies in the standard scenarios: Benchma
 	    $(if $(wildcard Benchmarks/Results/pick.json),--pick-costs Benchmarks/Results/pick.json) \
 	    --html Benchmarks/Results/strategies.html --json Benchmarks/Results/strategies.json \
 	    --markdown Benchmarks/Results/strategies.md --csv Benchmarks/Results/strategies.csv
+
+# Not deterministic, and to be made on a calm machine.
+LIVE = Benchmarks/Results/live-strategies
+live: build ## strategies on the real proxy, beside simulation: Benchmarks/Results/live-strategies.*
+	.build/release/staithe bench strategies --live --sim --servers 8 --load 0.7 \
+	    --requests 2000 --unit 20ms --strategies round-robin,random,p2c,least-requests \
+	    --json $(LIVE).json --markdown $(LIVE).md $(BENCH)
 
 pick: build ## what a pick costs here, for the report: Benchmarks/Results/pick.json
 	.build/release/staithe bench pick --json >Benchmarks/Results/pick.json

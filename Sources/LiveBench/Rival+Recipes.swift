@@ -37,9 +37,12 @@ extension Rival {
         }
     }
 
+    /// The variable of the environment that says where the program lies.
+    public var variable: String { "STAITHE_\(rawValue.uppercased())" }
+
     /// Where the program lies; `nil` when it is not installed.
     public func find() -> String? {
-        if let path = ThisProcess.environment("STAITHE_\(rawValue.uppercased())") {
+        if let path = ThisProcess.environment(variable) {
             return File.exists(path) ? path : nil
         }
         var directories = (ThisProcess.environment("PATH") ?? "").split(separator: ":")

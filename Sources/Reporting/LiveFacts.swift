@@ -13,6 +13,9 @@ public struct LiveFacts: Sendable, Equatable {
     public var runCount = 0
     /// Runs that were made again, because the machine had not kept the bench's times.
     public var repeatedRunCount = 0
+    /// How many processes wanted a processor when it began, on the average of a minute; `nil`
+    /// where the system does not tell.
+    public var machineLoad: Double?
     /// What was left out of the comparison, and why; sentences.
     public var notes: [String] = []
 

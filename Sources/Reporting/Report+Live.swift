@@ -25,6 +25,10 @@ extension Report {
                 live.repeatedRunCount == 1 ? "1 run was" : "\(live.repeatedRunCount) runs were"
             sentences.append("\(runs) made again for that reason.")
         }
+        if !machine.isEmpty {
+            let load = live.machineLoad.map { ", with a load of \(short($0)) when it began" } ?? ""
+            sentences.append("All of it ran on \(machine)\(load).")
+        }
         return sentences + live.notes
     }
 
@@ -130,6 +134,7 @@ extension Report {
             writer.integer("client_connections", live.clientConnections)
             writer.integer("runs", live.runCount)
             writer.integer("repeated_runs", live.repeatedRunCount)
+            if let load = live.machineLoad { writer.number("machine_load", load) }
             writer.strings("notes", live.notes)
         }
     }

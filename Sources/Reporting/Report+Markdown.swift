@@ -33,8 +33,7 @@ extension Report {
                 text += Self.block(variant, of: self, comparison.file.name)
             }
         }
-        text += "Staithe \(version), seed \(seed)"
-        text += live == nil || machine.isEmpty ? ".\n" : ", made on \(machine).\n"
+        text += "Staithe \(version), seed \(seed).\n"
         return text
     }
 
@@ -73,6 +72,7 @@ extension Report {
         let measures = Measure.allCases
         var text = "scenario,variant,hash,strategy,load,servers,runs"
         for measure in measures { text += ",\(measure.rawValue),\(measure.rawValue)_half_width" }
+        if live != nil { text += ",engine,http,unit_ms,requests_per_second" }
         text += "\n"
         for comparison in comparisons {
             for variant in comparison.variants {
@@ -87,6 +87,11 @@ extension Report {
                         let estimate = cell.estimate(measure)
                         fields += [
                             JSONWriter.text(estimate.value), JSONWriter.text(estimate.halfWidth),
+                        ]
+                    }
+                    if let live, let rate = rate(of: variant.scenario) {
+                        fields += [
+                            "live", live.http, JSONWriter.text(live.unit), JSONWriter.text(rate),
                         ]
                     }
                     text += fields.joined(separator: ",") + "\n"

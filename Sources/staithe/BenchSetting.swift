@@ -241,4 +241,11 @@ enum Machine {
         }
         return "\(count) processors"
     }
+
+    /// Processes that want a processor, on the average of the last minute.
+    static var load: Double? {
+        guard let bytes = try? File.read("/proc/loadavg") else { return nil }
+        return String(decoding: bytes, as: UTF8.self).split(separator: " ").first
+            .flatMap { Double($0) }
+    }
 }

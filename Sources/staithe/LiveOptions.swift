@@ -107,6 +107,7 @@ struct LiveOptions: ParsableArguments {
         let rivals = try rivals(in: &kept, &notes)
         var facts = LiveFacts(unit: unit.milliseconds, http: http.words)
         facts.notes = notes
+        facts.machineLoad = Machine.load
         return Plan(
             comparisons: kept,
             setting: LiveSetting(
@@ -151,7 +152,8 @@ struct LiveOptions: ParsableArguments {
             guard let path = rival.find() else {
                 throw ValidationError(
                     "\(rival.title) is not installed: there is no program '\(rival.rawValue)'. "
-                        + "Install it, or leave it out of --against.")
+                        + "Install it, say where it is with \(rival.variable)=PATH in the "
+                        + "environment, or leave it out of --against.")
             }
             paths[rival] = path
             notes.append("The other proxy is \(rival.version(path)).")

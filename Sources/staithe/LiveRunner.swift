@@ -8,8 +8,9 @@ import Timing
 
 /// Plays comparisons against real proxies, one run at a time, and stops early when asked.
 final class LiveRunner: Sendable {
-    /// How often a run whose times the machine did not keep is made again.
-    private static let secondChances = 2
+    /// How many runs may be made again because the machine did not keep the bench's times: a
+    /// quarter of all, but a few in any case. A machine that needs more is not fit.
+    private var secondChances: Int { max(3, jobs.count / 4) }
 
     private struct Job: Sendable {
         var comparison: Int
@@ -123,7 +124,6 @@ final class LiveRunner: Sendable {
     }
 
     private func play(_ job: Job) throws(LiveFailure) {
-        var chances = Self.secondChances
         while true {
             let progress = RunProgress()
             state.withLock { $0.progress = progress }
@@ -135,14 +135,14 @@ final class LiveRunner: Sendable {
                 try run.checkTimes(unit: setting.unit)
                 return state.withLock { $0.file(run, job.comparison, job.variant, job.cell) }
             } catch {
-                guard error.kind == .late, chances > 0 else {
+                let repeated = state.withLock { $0.outcome.facts.repeatedRunCount }
+                guard error.kind == .late, repeated < secondChances else {
                     let name = job.scenario.variant.isEmpty ? "" : ", \(job.scenario.variant)"
                     throw LiveFailure(
                         error.kind,
                         "\(job.scenario.name)\(name), \(job.contender.name), repetition "
                             + "\(job.repetition + 1): \(error.sentence)")
                 }
-                chances -= 1
                 state.withLock { $0.outcome.facts.repeatedRunCount += 1 }
             }
         }

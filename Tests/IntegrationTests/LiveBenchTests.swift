@@ -134,11 +134,12 @@ struct LiveBenchPlays {
         let bench = try ChildProcess(
             ProxyProcess.executable,
             [
-                "bench", "strategies", "--live", "--servers", "2", "--load", "0.3", "--requests",
-                "100", "--unit", "30ms", "--reps", "500", "--strategies", "random",
+                "bench", "strategies", "--live", "--servers", "2", "--load", "0.9", "--requests",
+                "100", "--unit", "100ms", "--reps", "500", "--strategies", "random",
             ])
         defer { bench.stop() }
-        // A run takes 5 s; the proxy of the second one shows that the first is done.
+        // A run takes 6 s, and so long a unit is kept by a busy machine, too. The proxy of the
+        // second run shows that the first is done.
         var proxies: Set<Int32> = []
         eventually(timeout: 60) {
             proxies.formUnion(bench.children)

@@ -29,6 +29,7 @@ private func report(sameSeed: Bool) throws -> Report {
     var facts = LiveFacts(unit: 10, http: "HTTP/2")
     facts.sendLateness = 0.4321
     facts.repeatedRunCount = 2
+    facts.machineLoad = 0.25
     facts.notes = ["nginx: a version."]
     report.live = facts
     var simulated = comparison(seed: sameSeed ? 5 : 6)
@@ -48,15 +49,19 @@ struct LiveReportTests {
             #expect(text.contains("0.432 ms late or more"))
             #expect(text.contains("2 runs were made again for that reason."))
             #expect(text.contains("nginx: a version."))
+            #expect(text.contains("ran on a machine, with a load of 0.25 when it began."))
             // 0.8 of four servers that take a request every 10 ms.
             #expect(text.contains("320 a second"), "\(text.prefix(3000))")
             #expect(text.contains("nginx/random"))
             #expect(!text.contains("Simulated in virtual time"))
         }
+        let lines = report.csv().split(separator: "\n")
+        #expect(lines[0].hasSuffix(",engine,http,unit_ms,requests_per_second"))
+        #expect(lines.count == 4 && lines[3].hasSuffix(",live,HTTP/2,10,320"))
         let json = report.json()
         for part in [
             "\"engine\": \"live\"", "\"unit_ms\": 10", "\"http\": \"HTTP/2\"",
-            "\"send_lateness_p99.9_ms\": 0.4321", "\"repeated_runs\": 2",
+            "\"send_lateness_p99.9_ms\": 0.4321", "\"repeated_runs\": 2", "\"machine_load\": 0.25",
             "\"requests_per_second\": 320", "\"ejections\": null",
             "\"notes\": [\"nginx: a version.\"]",
         ] { #expect(json.contains(part), "\(part)") }
