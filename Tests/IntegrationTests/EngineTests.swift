@@ -271,7 +271,7 @@ struct EngineTests {
                 "--socket", home.file("a.sock"),
             ], environment: ["XDG_RUNTIME_DIR": home.path])
         #expect(
-            eventually(timeout: 20) {
+            eventually(timeout: 60) {
                 process.log.contains(
                     "not allowed to use \(engine.path): the user of this process needs the group "
                         + "of that socket")

@@ -156,7 +156,7 @@ struct StrategyPlays {
         }
         #expect(shares.count == 4, "two servers, twice: \(shares)")
         #expect(shares.count { $0.contains("by=\"shadow\"") && $0.hasSuffix(" 0.5") } == 2)
-        #expect(shares.count { $0.contains("by=\"balance\"") && $0.hasSuffix(" 1") } == 1)
+        #expect(shares.count { $0.contains("by=\"balance\"") && $0.hasSuffix(" 1.0") } == 1)
     }
 
     @Test("With too few healthy servers, health is ignored and status says so")
