@@ -259,7 +259,10 @@ struct EngineTests {
         try files.setAttributes([.posixPermissions: 0o600], ofItemAtPath: engine.path)
         let home = TemporaryDirectory()
         let program = home.file("staithe")
-        try files.copyItem(atPath: ProxyProcess.executable, toPath: program)
+        // By another process: a child that is begun meanwhile would hold our copy open, and what is
+        // being written cannot be run.
+        let copied = try run("/bin/cp", [ProxyProcess.executable, program])
+        #expect(copied.status == 0, "\(copied.errors)")
         for path in [directory.path, home.path] {
             try files.setAttributes([.posixPermissions: 0o777], ofItemAtPath: path)
         }
