@@ -23,15 +23,15 @@ extension Worker where Kernel: ~Copyable {
             service.value.answerTimes.succeeded(after: duration)
         }
         let strategy = service.value.balancer.strategy
-        swap(cells[cell].time) { $0.measured(duration, by: strategy, now: now) }
+        update(cells[cell].time) { $0.measured(duration, by: strategy, now: now) }
         guard service.value.recordsTimesByLoad else { return }
         let load = Int(turn.value.loadClass)
-        swap(cells[cell].timesByLoad[load]) {
+        update(cells[cell].timesByLoad[load]) {
             failed ? $0.answered(after: duration, now: now) : $0.middled(after: duration, now: now)
         }
     }
 
-    private func swap(
+    private func update(
         _ word: borrowing Atomic<UInt64>, _ change: (ServerTime) -> ServerTime
     ) {
         for _ in 0..<Self.swapLimit {

@@ -24,8 +24,6 @@ enum WatchedKind: UInt64 {
 // not a new edge, is what brings it back. Closing last means that a descriptor number cannot
 // be reused while the batch may still mention it; the generation in the token covers the rest.
 extension Worker where Kernel: ~Copyable {
-    private var reapedPerTurn: Int { 32 }
-
     /// Runs until the loop has drained.
     mutating func run() {
         do throws(Errno) {
@@ -172,22 +170,25 @@ extension Worker where Kernel: ~Copyable {
         while let number = held.popDue(now: now) { releaseSlot(SlotNote(number: number)) }
     }
 
-    /// Frees what was closed during the turn; of very many, the rest in the next: the end of a
-    /// connection with unread content costs the kernel some 20 µs.
+    /// Frees what was closed during the turn; of very many, the rest in the next ones: the end of
+    /// a connection with unread content costs the kernel some 20 µs.
     private mutating func reap() {
-        for _ in 0..<reapedPerTurn {
+        for _ in 0..<Self.reaped(of: closedClients.count) {
             guard let token = closedClients.pop() else { break }
             guard let place = clients.place(of: token) else { continue }
             let client = clients.remove(place)
             discard(client)
         }
-        for _ in 0..<reapedPerTurn {
+        for _ in 0..<Self.reaped(of: closedServers.count) {
             guard let token = closedServers.pop() else { break }
             guard let place = servers.place(of: token) else { continue }
             let server = servers.remove(place)
             discard(server)
         }
     }
+
+    /// A quarter, so that no more ever wait than three turns have closed, however many that is.
+    private static func reaped(of count: Int) -> Int { min(count, max(32, count / 4)) }
 
     private mutating func discard(_ client: consuming Downstream) {
         blocks.recycle(client.input)
