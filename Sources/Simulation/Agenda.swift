@@ -1,10 +1,11 @@
+import Numerics
+
 /// What is to happen at a known time and is rare: a heap by time, first planned first on ties.
 struct Agenda {
     enum Event: Equatable {
         case begin(disturbance: Int)
         case end(disturbance: Int)
         case restart(server: Int, rolling: Int)
-        case stop(server: Int, rolling: Int)
         case turn(server: Int, rolling: Int)
         case flap(server: Int)
         case antagonistComes(server: Int)
@@ -63,5 +64,20 @@ struct Agenda {
 
     private func isEarlier(_ a: Entry, _ b: Entry) -> Bool {
         a.time != b.time ? a.time < b.time : a.order < b.order
+    }
+}
+
+extension Agenda {
+    /// Plans when a server's neighbour comes, or leaves when it is there.
+    mutating func plan(
+        _ antagonist: Antagonist, of server: Int, isThere: Bool, now: Double,
+        random: inout SeededRandom
+    ) {
+        let wait = random.exponential()
+        if isThere {
+            plan(.antagonistLeaves(server: server), at: now + antagonist.lasts * wait)
+        } else {
+            plan(.antagonistComes(server: server), at: now + antagonist.every * wait)
+        }
     }
 }

@@ -51,6 +51,15 @@ public enum Fault: Sendable, Equatable {
     case refuse
     /// Refuses connections for the one time, serves for the other, and so on.
     case flapping(down: Double, up: Double)
+
+    /// What it makes of the server's speed.
+    var speed: Double {
+        switch self {
+        case .hang: 0
+        case .slow(let factor): factor
+        case .failFast, .errors, .refuse, .flapping: 1
+        }
+    }
 }
 
 /// Servers restarted one after another.

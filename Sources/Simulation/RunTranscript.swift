@@ -78,13 +78,8 @@ public struct RunTranscript: Sendable {
             case .remembered(let request):
                 recorder.hit(isCounted: isCounted[Int(request)])
             // From outside it is not to be seen how long the proxy takes it for a newcomer.
-            case .joined(let server):
-                weightThere += weights[Int(server)]
-                recorder.joined(
-                    Int(server), now: time,
-                    fairShare: Double(weights[Int(server)]) / Double(max(1, weightThere)),
-                    isWarming: false, countsFromStart: true)
-            case .returned(let server):
+            case .joined(let server), .returned(let server):
+                if case .joined = event { weightThere += weights[Int(server)] }
                 recorder.joined(
                     Int(server), now: time,
                     fairShare: Double(weights[Int(server)]) / Double(max(1, weightThere)),

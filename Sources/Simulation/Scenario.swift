@@ -54,6 +54,12 @@ public struct Scenario: Sendable, Equatable {
         }
     }
 
+    /// The settings of a disturbance that restarts servers; `nil` for another one.
+    func rolling(_ disturbance: Int) -> Rolling? {
+        guard case .rolling(let rolling) = disturbances[disturbance].kind else { return nil }
+        return rolling
+    }
+
     /// The number of the first request that counts.
     var firstCounted: Int { Int(Double(requestCount) * WarmUp.share) }
     /// Requests behind those that count: they keep the load up until the last has its answer.

@@ -12,10 +12,11 @@ struct SimulatedServer {
     let discipline: ServerGroup.Discipline
     let slots: Int
     let baseSpeed: Double
+    let antagonist: Antagonist?
     var coldStart: ColdStart?
     /// When it was started last, and how many requests it has begun since; for cold starts.
-    var startedAt = 0.0
-    var begunSinceStart = 0
+    private var startedAt = 0.0
+    private var begunSinceStart = 0
 
     /// Factors of the speed, each from a cause of its own.
     var faultSpeed = 1.0
@@ -36,8 +37,23 @@ struct SimulatedServer {
         discipline = group.discipline
         slots = group.slots
         baseSpeed = group.speed
+        antagonist = group.antagonist
         coldStart = group.coldStart
         running.reserveCapacity(group.discipline == .queue ? group.slots : 16)
+    }
+
+    init(_ group: ServerGroup, startedAt now: Double) {
+        self.init(group)
+        updatedAt = now
+        startedAt = now
+        setPace()
+    }
+
+    /// It has ended with all it had, and starts again.
+    mutating func restart(_ coldStart: ColdStart?, now: Double) {
+        self.coldStart = coldStart
+        startedAt = now
+        begunSinceStart = 0
     }
 
     var runningCount: Int { running.count }

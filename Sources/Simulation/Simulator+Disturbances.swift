@@ -33,17 +33,14 @@ extension Simulator {
 
     private mutating func place(_ server: Int, _ group: ServerGroup) {
         serverCount = max(serverCount, server + 1)
-        servers[server] = SimulatedServer(group)
-        servers[server].advance(to: now)
-        servers[server].startedAt = now
-        servers[server].setPace()
+        servers[server] = SimulatedServer(group, startedAt: now)
         for roster in 0..<rosters.count {
             rosters[roster].records[server].flags = ServerFlags(weight: group.weight, isUp: false)
             rosters[roster].records[server].isBackup = group.isBackup
         }
         if let antagonist = group.antagonist {
-            let wait = antagonist.every * antagonising[server].exponential()
-            agenda.plan(.antagonistComes(server: server), at: now + wait)
+            agenda.plan(
+                antagonist, of: server, isThere: false, now: now, random: &antagonising[server])
         }
         if scenario.proxy.checks != nil {
             states[server].checks = CheckSchedule(now: instant)
@@ -92,7 +89,6 @@ extension Simulator {
         case .begin(let index): beginDisturbance(index)
         case .end(let index): endDisturbance(index)
         case .turn(let server, let rolling): beginTurn(server, rolling)
-        case .stop(let server, let rolling): stop(server, rolling)
         case .restart(let server, let rolling): restart(server, rolling)
         case .flap(let server): flap(server)
         case .antagonistComes(let server): antagonist(server, comes: true)
@@ -146,12 +142,11 @@ extension Simulator {
     private mutating func begin(_ fault: Fault, _ server: Int) {
         guard server < serverCount, !states[server].isGone else { return }
         states[server].fault = fault
+        setSpeed(server) { $0.faultSpeed = fault.speed }
         switch fault {
-        case .failFast, .errors: break
         case .refuse: states[server].isRefusing = true
-        case .hang: setSpeed(server) { $0.faultSpeed = 0 }
-        case .slow(let factor): setSpeed(server) { $0.faultSpeed = factor }
         case .flapping: flap(server)
+        case .failFast, .errors, .hang, .slow: break
         }
     }
 
@@ -162,15 +157,10 @@ extension Simulator {
     }
 
     private mutating func antagonist(_ server: Int, comes: Bool) {
-        let groups = scenario.groups.flatMap { Array(repeating: $0, count: $0.count) }
-        guard server < groups.count, let antagonist = groups[server].antagonist else { return }
+        guard let antagonist = servers[server].antagonist else { return }
         setSpeed(server) { $0.antagonistSpeed = comes ? antagonist.speed : 1 }
-        let wait = antagonising[server].exponential()
-        if comes {
-            agenda.plan(.antagonistLeaves(server: server), at: now + antagonist.lasts * wait)
-        } else {
-            agenda.plan(.antagonistComes(server: server), at: now + antagonist.every * wait)
-        }
+        agenda.plan(
+            antagonist, of: server, isThere: comes, now: now, random: &antagonising[server])
     }
 
     private mutating func setSpeed(_ server: Int, _ change: (inout SimulatedServer) -> Void) {
@@ -294,13 +284,8 @@ extension Simulator {
 
     // MARK: - Restarts, one after another
 
-    private func rollingSettings(_ index: Int) -> Rolling? {
-        guard case .rolling(let rolling) = scenario.disturbances[index].kind else { return nil }
-        return rolling
-    }
-
     private mutating func beginTurn(_ server: Int, _ index: Int) {
-        guard let rolling = rollingSettings(index), server < scenario.serverCount else { return }
+        guard let rolling = scenario.rolling(index), server < scenario.serverCount else { return }
         guard rolling.drains else {
             stop(server, index)
             return
@@ -310,18 +295,16 @@ extension Simulator {
     }
 
     private mutating func stop(_ server: Int, _ index: Int) {
-        guard let rolling = rollingSettings(index) else { return }
+        guard let rolling = scenario.rolling(index) else { return }
         states[server].isStopped = true
         resetAll(server)
         agenda.plan(.restart(server: server, rolling: index), at: now + rolling.down)
     }
 
     private mutating func restart(_ server: Int, _ index: Int) {
-        guard let rolling = rollingSettings(index) else { return }
+        guard let rolling = scenario.rolling(index) else { return }
         states[server].isStopped = false
-        servers[server].coldStart = rolling.coldStart
-        servers[server].startedAt = now
-        servers[server].begunSinceStart = 0
+        servers[server].restart(rolling.coldStart, now: now)
         if !caches.isEmpty { caches[server].clear() }
         if rolling.drains {
             for roster in 0..<rosters.count {

@@ -49,7 +49,6 @@ public struct StagedServers: ~Copyable {
         var group: ServerGroup
         var fault: Fault?
         var isThere = false
-        var isStopped = false
         var isRefusing = false
         /// The rolling restart that it is waiting to be stopped for.
         var rolling: Int?
@@ -248,7 +247,6 @@ public struct StagedServers: ~Copyable {
         case .begin(let index): beginDisturbance(index)
         case .end(let index): endDisturbance(index)
         case .turn(let server, let rolling): beginTurn(server, rolling)
-        case .stop(let server, let rolling): stop(server, rolling)
         case .restart(let server, let rolling): restart(server, rolling)
         case .flap(let server): flap(server)
         case .antagonistComes(let server): antagonist(server, comes: true)
@@ -269,13 +267,10 @@ public struct StagedServers: ~Copyable {
         serverCount += 1
         states[server].group = group
         states[server].isThere = true
-        servers[server] = SimulatedServer(group)
-        servers[server].advance(to: now)
-        servers[server].startedAt = now
-        servers[server].setPace()
+        servers[server] = SimulatedServer(group, startedAt: now)
         if let antagonist = group.antagonist {
-            let wait = antagonist.every * antagonising[server].exponential()
-            agenda.plan(.antagonistComes(server: server), at: now + wait)
+            agenda.plan(
+                antagonist, of: server, isThere: false, now: now, random: &antagonising[server])
         }
     }
 
@@ -314,12 +309,11 @@ public struct StagedServers: ~Copyable {
 
     private mutating func begin(_ fault: Fault, _ server: Int) {
         states[server].fault = fault
+        setSpeed(server) { $0.faultSpeed = fault.speed }
         switch fault {
-        case .failFast, .errors: break
         case .refuse: setRefusing(server, true)
-        case .hang: setSpeed(server) { $0.faultSpeed = 0 }
-        case .slow(let factor): setSpeed(server) { $0.faultSpeed = factor }
         case .flapping: flap(server)
+        case .failFast, .errors, .hang, .slow: break
         }
     }
 
@@ -336,14 +330,10 @@ public struct StagedServers: ~Copyable {
     }
 
     private mutating func antagonist(_ server: Int, comes: Bool) {
-        guard let antagonist = states[server].group.antagonist else { return }
+        guard let antagonist = servers[server].antagonist else { return }
         setSpeed(server) { $0.antagonistSpeed = comes ? antagonist.speed : 1 }
-        let wait = antagonising[server].exponential()
-        if comes {
-            agenda.plan(.antagonistLeaves(server: server), at: now + antagonist.lasts * wait)
-        } else {
-            agenda.plan(.antagonistComes(server: server), at: now + antagonist.every * wait)
-        }
+        agenda.plan(
+            antagonist, of: server, isThere: comes, now: now, random: &antagonising[server])
     }
 
     private mutating func setSpeed(_ server: Int, _ change: (inout SimulatedServer) -> Void) {
@@ -363,13 +353,8 @@ public struct StagedServers: ~Copyable {
 
     // MARK: - Restarts, one after another
 
-    private func rollingSettings(_ index: Int) -> Rolling? {
-        guard case .rolling(let rolling) = scenario.disturbances[index].kind else { return nil }
-        return rolling
-    }
-
     private mutating func beginTurn(_ server: Int, _ index: Int) {
-        guard let rolling = rollingSettings(index), server < scenario.serverCount else { return }
+        guard let rolling = scenario.rolling(index), server < scenario.serverCount else { return }
         guard rolling.drains else {
             stop(server, index)
             return
@@ -379,18 +364,14 @@ public struct StagedServers: ~Copyable {
     }
 
     private mutating func stop(_ server: Int, _ index: Int) {
-        guard let rolling = rollingSettings(index) else { return }
-        states[server].isStopped = true
+        guard let rolling = scenario.rolling(index) else { return }
         die(server)
         agenda.plan(.restart(server: server, rolling: index), at: now + rolling.down)
     }
 
     private mutating func restart(_ server: Int, _ index: Int) {
-        guard let rolling = rollingSettings(index) else { return }
-        states[server].isStopped = false
-        servers[server].coldStart = rolling.coldStart
-        servers[server].startedAt = now
-        servers[server].begunSinceStart = 0
+        guard let rolling = scenario.rolling(index) else { return }
+        servers[server].restart(rolling.coldStart, now: now)
         if !caches.isEmpty { caches[server].clear() }
         note(.accept(server))
         if rolling.drains { note(.bringBack(server)) }

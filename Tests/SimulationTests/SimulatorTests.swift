@@ -278,6 +278,22 @@ struct FaultTests {
             })
         #expect((disturbed.durations.mean ?? 0) > 1.2 * (calm.durations.mean ?? 0))
     }
+
+    @Test("a neighbour disturbs a server that joins, too")
+    func antagonistOfNewcomer() throws {
+        func utilisation(_ antagonist: Antagonist?) throws -> Double {
+            var group = ServerGroup(count: 1)
+            group.antagonist = antagonist
+            let result = try play(
+                "round-robin",
+                scenario(load: 0.4, requests: 20_000) {
+                    $0.disturbances = [Disturbance(.join(group), at: .time(1))]
+                })
+            return try #require(result.servers.last).utilisation
+        }
+        let disturbed = try utilisation(Antagonist(every: 50, lasts: 50, speed: 0.5))
+        #expect(disturbed > 1.2 * (try utilisation(nil)))
+    }
 }
 
 @Suite("Membership")
