@@ -124,8 +124,7 @@ let package = Package(
             "LiveBench",
             uses: [
                 "Simulation", "HTTP1", "HTTP2", "Reactor", "HTTP", "Balancing", "Health",
-                "Statistics",
-                "Linux", "Memory", "Timing",
+                "Statistics", "Linux", "Memory", "Timing",
             ], settings: calmRoom),
 
         // Floor 6: the calm side.

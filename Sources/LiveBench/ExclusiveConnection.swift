@@ -15,7 +15,7 @@ final class ExclusiveConnection: ClientConnection {
 
     private let key: UInt64
     let target: Int
-    private var socket: FileDescriptor
+    private var socket: ClientSocket
     private(set) var isOpen = true
     private var input = Buffer(capacity: 16 << 10)
     private var output = Buffer(capacity: 512)
@@ -26,13 +26,11 @@ final class ExclusiveConnection: ClientConnection {
     private var rest = Rest.head
     private var answer = Answer()
     private var persists = true
-    /// Something has gone over it.
-    private var isMade = false
 
     init(key: UInt64, target: Int, _ socket: consuming FileDescriptor) {
         self.key = key
         self.target = target
-        self.socket = socket
+        self.socket = ClientSocket(socket)
     }
 
     func begin(_ number: Int32, _ generator: Generator) {
@@ -47,13 +45,10 @@ final class ExclusiveConnection: ClientConnection {
         while isOpen {
             if input.isEmpty { input.reset() }
             guard input.room > 0 else { return end(generator) }
-            switch generator.loop.kernel.receive(socket, into: &input, atMost: input.room) {
-            case .bytes: read(generator)
-            case .wouldBlock: return
-            case .failed(let error) where !isMade:
-                generator.refused(error)
-                return end(generator)
-            case .endOfStream, .failed:
+            switch socket.receive(into: &input, generator) {
+            case .done: read(generator)
+            case .waits: return
+            case .ended:
                 if case .untilEnd = rest { return complete(generator) }
                 return end(generator)
             }
@@ -63,28 +58,19 @@ final class ExclusiveConnection: ClientConnection {
     func end(_ generator: Generator) {
         guard isOpen else { return }
         isOpen = false
-        socket = .none
+        socket.close()
         generator.forget(key)
         if request >= 0 { generator.lost(request) }
         request = -1
     }
 
     private func flush(_ generator: Generator) {
-        guard !output.isEmpty else { return }
-        while isOpen, !output.isEmpty {
-            switch generator.loop.kernel.send(socket, output.bytes) {
-            case .bytes(let count):
-                output.consume(count)
-                isMade = true
-            // Not yet connected, most likely.
-            case .wouldBlock: return
-            case .failed(let error) where !isMade:
-                generator.refused(error)
-                return end(generator)
-            case .endOfStream, .failed: return end(generator)
-            }
+        guard isOpen, !output.isEmpty else { return }
+        switch socket.send(&output, generator) {
+        case .done: if request >= 0 { generator.sent(request) }
+        case .waits: return
+        case .ended: end(generator)
         }
-        if request >= 0 { generator.sent(request) }
     }
 
     private func read(_ generator: Generator) {

@@ -215,7 +215,7 @@ public final class Generator {
             output.append("/")
         }
         output.append(" HTTP/1.1\r\nHost: bench\r\n")
-        output.append(text: BenchFields.requestName)
+        output.append(text: BenchFields.request)
         output.append(": ")
         output.append(decimal: UInt64(number))
         output.append("\r\n\r\n")

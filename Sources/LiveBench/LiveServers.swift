@@ -400,7 +400,7 @@ private final class ServerLoop {
             isError ? "HTTP/1.1 503 Service Unavailable\r\n" : "HTTP/1.1 200 OK\r\n")
         if connection.closes { connection.output.append("Connection: close\r\n") }
         connection.output.append("Content-Length: 2\r\n")
-        connection.output.append(text: BenchFields.serverName)
+        connection.output.append(text: BenchFields.server)
         connection.output.append(": ")
         connection.output.append(decimal: UInt64(connection.server + 1))
         connection.output.append(isError ? "\r\n\r\nno" : "\r\n\r\nok")

@@ -11,11 +11,9 @@ final class SharedConnection: ClientConnection {
 
     private let key: UInt64
     let target: Int
-    private var socket: FileDescriptor
+    private var socket: ClientSocket
     private var isOpen = true
     private var isLeaving = false
-    /// Something has gone over it.
-    private var isMade = false
     private var session = HTTP2Session(role: .client, settings: HTTP2Settings())
     private var scratch = FieldScratch()
     private var fields = FieldSection()
@@ -31,7 +29,7 @@ final class SharedConnection: ClientConnection {
     init(key: UInt64, target: Int, _ socket: consuming FileDescriptor) {
         self.key = key
         self.target = target
-        self.socket = socket
+        self.socket = ClientSocket(socket)
     }
 
     var streamCount: Int { underWay.count }
@@ -57,13 +55,10 @@ final class SharedConnection: ClientConnection {
             if input.isEmpty { input.reset() }
             if input.room == 0 { input.slide() }
             guard input.room > 0 else { return end(generator) }
-            switch generator.loop.kernel.receive(socket, into: &input, atMost: input.room) {
-            case .bytes: read(generator)
-            case .wouldBlock: return flush(generator)
-            case .failed(let error) where !isMade:
-                generator.refused(error)
-                return end(generator)
-            case .endOfStream, .failed: return end(generator)
+            switch socket.receive(into: &input, generator) {
+            case .done: read(generator)
+            case .waits: return flush(generator)
+            case .ended: return end(generator)
             }
         }
     }
@@ -71,7 +66,7 @@ final class SharedConnection: ClientConnection {
     func end(_ generator: Generator) {
         guard isOpen else { return }
         isOpen = false
-        socket = .none
+        socket.close()
         generator.forget(key)
         for number in underWay { generator.lost(number) }
         underWay = []
@@ -82,15 +77,10 @@ final class SharedConnection: ClientConnection {
             if output.isEmpty { output.reset() }
             guard session.write(to: &output) else { return end(generator) }
             guard !output.isEmpty else { break }
-            switch generator.loop.kernel.send(socket, output.bytes) {
-            case .bytes(let count):
-                output.consume(count)
-                isMade = true
-            case .wouldBlock: return
-            case .failed(let error) where !isMade:
-                generator.refused(error)
-                return end(generator)
-            case .endOfStream, .failed: return end(generator)
+            switch socket.send(&output, generator) {
+            case .done: continue
+            case .waits: return
+            case .ended: return end(generator)
             }
         }
         for number in unsent { generator.sent(number) }
