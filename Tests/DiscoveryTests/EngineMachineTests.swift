@@ -101,6 +101,21 @@ struct EngineMachineTests {
         #expect(play.machine.containers["a"]?.startedAt == nil, "it ran before")
     }
 
+    @Test("Who is first told of by a later list has started since the one before")
+    func newInList() {
+        var play = Play.connected("a")
+        play.list(container("a"), container("b"))
+        play.describe(container("b", startedAt: 5, isComplete: true))
+        #expect(play.machine.containers["b"]?.startedAt == 5)
+        #expect(play.machine.containers["a"]?.startedAt == nil, "it ran before")
+        // Not so behind a lost stream: it may have run for long.
+        play.lose()
+        play.subscribe()
+        play.list(container("a"), container("b"), container("c"))
+        play.describe(container("c", startedAt: 6, isComplete: true))
+        #expect(play.machine.containers["c"]?.startedAt == nil)
+    }
+
     @Test("A signal that stops drains; other signals do not; Podman's makes us look")
     func signals() {
         for (signal, drains) in [(15, true), (9, true), (1, false), (28, false), (3, false)] {

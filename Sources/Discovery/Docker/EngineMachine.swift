@@ -60,6 +60,9 @@ public struct EngineMachine {
         public var standing: Standing
         /// When it was seen to start, in nanoseconds since 1970; `nil` when it ran before.
         public var startedAt: Int64?
+        /// A list told of it first, and the one before had not: it has started meanwhile, and the
+        /// engine knows when.
+        var isNew = false
         /// The engine has told what can be told of it.
         public var isDescribed = false
         /// Until its next event, what the engine says of its health is what it was before a
@@ -336,6 +339,7 @@ public struct EngineMachine {
             case .other: return
             }
             add(facts, startedAt: nil, isDescribed: !inspects)
+            containers[facts.id]?.isNew = hasList
             guard isWanted(facts.labels) else { return }
             if inspects { describe(facts.id, &actions) } else { actions.append(.changed(facts.id)) }
             return
@@ -444,7 +448,7 @@ public struct EngineMachine {
         }
         containers[id]?.facts = updated
         containers[id]?.isDescribed = true
-        if let startedAt = facts.startedAt, container.startedAt != nil {
+        if let startedAt = facts.startedAt, container.startedAt != nil || container.isNew {
             containers[id]?.startedAt = startedAt
         }
         actions.append(.changed(id))
