@@ -302,6 +302,8 @@ private let protectTicket:
             ? unsafe EVP_EncryptInit_ex(cipher, algorithm, nil, key.cipher, iv)
             : unsafe EVP_DecryptInit_ex(cipher, algorithm, nil, key.cipher, iv)
         guard status == 1, unsafe ContextRules.setDigestKey(mac!, key.digest) else { return -1 }
-        // 2: valid, and to be replaced by a new one.
-        return isOld ? 2 : 1
+        // 2: valid, and to be replaced by a new one. In TLS 1.3 a client uses a ticket once
+        // (RFC 8446 C.4): without a new one every second connection would be a full handshake.
+        let isSpent = unsafe SSL_version(ssl) == TLS1_3_VERSION
+        return isOld || isSpent ? 2 : 1
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Comes back with the session of its first connection: tls_resume.py PORT AUTHORITY COUNT VERSION.
+"""Comes back with the session of the connection before: tls_resume.py PORT AUTHORITY COUNT VERSION.
 
 Prints how many of the connections were resumed. VERSION is 1.2 or 1.3.
 """
@@ -24,5 +24,8 @@ def ask(session):
 
 
 _, session = ask(None)
-resumed = sum(ask(session)[0] for _ in range(count))
+resumed = 0
+for _ in range(count):
+    is_resumed, session = ask(session)
+    resumed += is_resumed
 print(f"resumed {resumed} of {count}")

@@ -141,6 +141,23 @@ struct TLSTests {
         }
     }
 
+    @Test("A resumed connection brings the ticket for the next one")
+    func ticketsInTurn() throws {
+        let tls = try server(authority.certificate(["a.test"]))
+        let rules = try client()
+        var known: TLSSession?
+        for number in 0..<5 {
+            var pair = Pair(tls, rules, session: known)
+            #expect(pair.shake().client == .done)
+            let isResumed = pair.server.isResumed
+            #expect(isResumed == (number > 0), "connection \(number)")
+            let read = pair.sendDown([1])
+            #expect(read == [1])
+            // A client of TLS 1.3 uses a ticket once.
+            known = pair.client.session()
+        }
+    }
+
     @Test("The end is told from a cut")
     func endings() throws {
         let tls = try server(authority.certificate(["a.test"]))
