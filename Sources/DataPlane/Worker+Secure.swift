@@ -271,7 +271,8 @@ extension Worker where Kernel: ~Copyable {
                     return
                 }
             }
-            guard handshakeBudget > 0 else {
+            guard handshakeBudget > 0, isRunningQueue || !hasWaitingHandshakes else {
+                postponedHandshakes += 1
                 enqueue(client)
                 return
             }

@@ -40,6 +40,8 @@ extension Worker where Kernel: ~Copyable {
         now = kernel.now()
         turnNumber &+= 1
         handshakeBudget = handshakeStepsPerTurn
+        hasWaitingHandshakes = postponedHandshakes > 0
+        postponedHandshakes = 0
         for index in 0..<count {
             let event = kernel.event(index)
             dispatch(event.key, event.readiness)
@@ -156,6 +158,8 @@ extension Worker where Kernel: ~Copyable {
     }
 
     private mutating func runQueued() {
+        isRunningQueue = true
+        defer { isRunningQueue = false }
         // Only what was there at the start: who queues itself again waits for the next turn.
         for _ in 0..<runQueue.count {
             guard let token = runQueue.pop(), let client = clients.place(of: token) else {

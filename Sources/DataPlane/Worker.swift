@@ -107,6 +107,12 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     var handshakeCount = 0
     /// Steps of handshakes that this turn may still take.
     var handshakeBudget = 0
+    /// Steps that this turn has put off.
+    var postponedHandshakes = 0
+    /// The last turn put steps off: those come first, however many clients come after them.
+    var hasWaitingHandshakes = false
+    /// The queue of what stopped early is being run.
+    var isRunningQueue = false
     /// By the server's cell: what makes the next handshake short.
     var tlsSessions: FixedArray<SessionSlot>
     var sessions: Slab<Session>

@@ -113,6 +113,17 @@ struct OpenSSLTests {
         #expect(try shake(off, "-status").contains("OCSP response: no response sent"))
     }
 
+    @Test("Nobody's handshake waits for those of clients that came later")
+    func order() throws {
+        let proxy = try proxy([authority.certificate(["a.test"])])
+        let answer = try run(
+            "/usr/bin/python3", [Machine.support("tls_crowd.py"), "\(proxy.port)", "200", "2000"])
+        let said = answer.output + answer.errors
+        let overtaken = said.split(separator: " ").last.flatMap { Int($0.dropLast()) }
+        // What arrives in one turn may be taken in any order.
+        #expect(try #require(overtaken, "\(said)") <= 128, "\(said)")
+    }
+
     @Test("A ticket of one loop is good at every other", arguments: ["1.2", "1.3"])
     func tickets(version: String) throws {
         let certificate = try authority.certificate(["a.test"])
