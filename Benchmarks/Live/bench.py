@@ -35,6 +35,7 @@ ROOT = HERE.parent.parent
 KIB, MIB = 1024, 1024 * 1024
 SMALL_BYTES = 131
 IDLE_PER_SERVER = 64  # Staithe's default; the peers are given the same.
+TURN = 0.05  # Seconds, of two strategies that are compared.
 TICKS = os.sysconf("SC_CLK_TCK")
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -47,7 +48,8 @@ class Failure(Exception):
 
 class Scenario:
     def __init__(self, name, title, path="/small", connections=64, headers=(), upload=0, idle=0,
-                 tls=False, tcp=False, streams=0, keys=0):
+                 tls=False, tcp=False, streams=0, keys=0, is_full=False):
+        self.is_full = is_full  # A full handshake for each request, by openssl s_time.
         self.keys = keys  # Different values of the query parameter `id`.
         self.name, self.title, self.path, self.tls, self.tcp = name, title, path, tls, tcp
         self.streams = streams  # HTTP/2, so many at once on each connection.
@@ -66,7 +68,9 @@ SCENARIOS = [
     Scenario("idle-4000", "4,000 idle connections, one request each", idle=4000),
     Scenario("tls-64", "TLS, 131 B, keep-alive, 64 connections", tls=True),
     Scenario("tls-100k", "TLS, 100 KiB, 64 connections", path="/100k", tls=True),
-    Scenario("tls-close", "TLS, a full handshake per request, 64 at once",
+    Scenario("tls-full", "TLS, a full handshake per request, 32 at once", connections=32,
+             tls=True, is_full=True),
+    Scenario("tls-resumed", "TLS, a new connection per request, resumed, 64 at once",
              headers=("Connection: close",), tls=True),
     Scenario("h2-32", "HTTP/2 over TLS, 131 B, 8 connections with 32 streams each",
              connections=8, streams=32, tls=True),
@@ -159,6 +163,12 @@ def cpu_seconds(pids):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         total += int(fields[11]) + int(fields[12])  # utime, stime
     return total / TICKS
+
+
+def running_seconds(pid):
+    """What the scheduler gave to its threads, to the nanosecond: ticks are too coarse for 3 %."""
+    return sum(int(path.read_text().split()[0])
+               for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def resident_bytes(pids):
@@ -396,23 +406,33 @@ STRATEGIES = [
 ]
 
 
-class StaitheStrategy(Staithe):
-    """The same executable, one for each strategy. Those with a key take it from the query."""
+class StaitheStrategies(Staithe):
+    """One process with a host and a service for each strategy, so that nothing but the
+    strategy differs. Those with a key take it from the query. The first is there twice: what comes
+    out for it is what this way of measuring cannot tell apart."""
 
-    def __init__(self, path, strategy):
-        super().__init__(path)
-        self.strategy = strategy
-        self.name = strategy
+    name = "strategies"
+    listed = [*STRATEGIES, f"{STRATEGIES[0]} (again)"]
+
+    @classmethod
+    def host(cls, name):
+        """What leads to its service; of one length for all."""
+        return f"s{cls.listed.index(name):02}.bench"
 
     def command(self, executable, directory, port, origins):
-        command = super().command(executable, directory, port, origins)
-        file = directory / "staithe.yaml"
-        key = ', key: "query:id"' if self.strategy in STRATEGIES[-3:] else ""
-        text = file.read_text()
-        file.write_text(text.replace(
-            "\nprocess:\n",
-            f"\n    balance: {{ strategy: {self.strategy}{key} }}\nprocess:\n", 1))
-        return command
+        servers = ", ".join(f"127.0.0.1:{p}" for p in origins)
+        routes, services = "", ""
+        for number, name in enumerate(self.listed):
+            strategy = name.split()[0]
+            key = ', key: "query:id"' if strategy in STRATEGIES[-3:] else ""
+            routes += f"  - {{ host: {self.host(name)}, service: s{number} }}\n"
+            services += (f"  s{number}:\n    servers: [{servers}]\n"
+                         f"    balance: {{ strategy: {strategy}{key} }}\n")
+        (directory / "staithe.yaml").write_text(
+            f"listeners:\n  web: {{ address: 127.0.0.1:{port} }}\nroutes:\n{routes}"
+            f"  - {{ service: s0 }}\nservices:\n{services}process:\n  workers: 1\n"
+            f"admin:\n  socket: {directory}/staithe.sock\n")
+        return [executable, "run", "-c", directory / "staithe.yaml"]
 
 
 class Nginx(Proxy):
@@ -645,7 +665,8 @@ class Running:
         self.machine.stop(self.child)
         self.start()
 
-    def wrk(self, scenario, seconds):
+    def start_wrk(self, scenario, seconds, hosts=()):
+        """With two hosts, requests are for one and the other in turns of TURN seconds."""
         command = ["wrk", "-t1", f"-c{scenario.connections}", f"-d{seconds}s", "--timeout", "20s",
                    "-s", str(HERE / "wrk.lua")]
         for header in scenario.headers:
@@ -658,17 +679,24 @@ class Running:
         command.append(address + scenario.path)
         core = self.machine.load_core
         environment = {**os.environ, "BENCH_UPLOAD_BYTES": str(scenario.upload),
-                       "BENCH_KEYS": str(scenario.keys)}
+                       "BENCH_KEYS": str(scenario.keys), "BENCH_HOSTS": ",".join(hosts),
+                       "BENCH_TURN_MS": str(int(TURN * 1000))}
         load = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
             start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
         self.machine.children.append(("wrk", load))
+        return load
+
+    def finish_wrk(self, load, seconds):
         output, _ = load.communicate(timeout=seconds + 60)
         self.machine.children = [(n, c) for n, c in self.machine.children if c is not load]
         line = re.search(r"^BENCH (.*)$", output, re.M)
         if not line:
             raise Failure(f"wrk failed:\n{output}")
         return {k: int(v) for k, v in (p.split("=") for p in line.group(1).split())}
+
+    def wrk(self, scenario, seconds):
+        return self.finish_wrk(self.start_wrk(scenario, seconds), seconds)
 
     def h2load(self, scenario, requests):
         """As many requests as were asked for, so that all that cost anything are counted."""
@@ -698,6 +726,29 @@ class Running:
             "connect": 0, "read": 0, "write": 0, "timeout": 0,
         }
 
+    def s_time(self, scenario, seconds):
+        """Handshakes without a session, each for one request: wrk resumes the session it has."""
+        core = self.machine.load_core
+        command = ["openssl", "s_time", "-connect", f"127.0.0.1:{self.tls_port}", "-new",
+                   "-www", scenario.path, "-time", str(seconds)]
+        loads = [subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+            for _ in range(scenario.connections)]
+        self.machine.children += [("s_time", load) for load in loads]
+        requests, failed = 0, 0
+        for load in loads:
+            output, _ = load.communicate(timeout=seconds + 60)
+            found = re.search(
+                r"^(\d+) connections in \d+ real seconds, (\d+) bytes read per", output, re.M)
+            if not found:
+                raise Failure(f"openssl s_time failed:\n{output}")
+            requests += int(found.group(1))
+            failed += int(found.group(1)) if int(found.group(2)) <= SMALL_BYTES else 0
+        self.machine.children = [(n, c) for n, c in self.machine.children if c not in loads]
+        return {"requests": requests, "us": seconds * 1_000_000, "p50": None, "p99": None,
+                "status": failed, "connect": 0, "read": 0, "write": 0, "timeout": 0}
+
     def load(self, scenario, seconds):
         if scenario.streams:
             count = 4096
@@ -712,6 +763,8 @@ class Running:
         before = cpu_seconds(pids)
         if scenario.streams:
             counted = self.h2load(scenario, count)
+        elif scenario.is_full:
+            counted = self.s_time(scenario, seconds)
         else:
             counted = self.wrk(scenario, seconds)
         cpu = cpu_seconds(pids) - before
@@ -723,9 +776,31 @@ class Running:
         return {
             "cpu_us": cpu * 1e6 / requests,
             "requests_per_second": counted["requests"] * 1e6 / counted["us"],
-            "p50_ms": counted["p50"] / 1000, "p99_ms": counted["p99"] / 1000,
+            **{f"{p}_ms": None if counted[p] is None else counted[p] / 1000
+               for p in ("p50", "p99")},
             "requests": counted["requests"], "errors": errors,
         }
+
+    def against_first(self, scenario, name, seconds):
+        """What a strategy costs beside the first. The same clients ask for one and for the other
+        in turns of TURN seconds of the clock: the machine's speed changes by tens of percent from
+        second to second, and how many requests come together differs from one run of wrk to the
+        next by as much."""
+        hosts = (self.proxy.host(STRATEGIES[0]), self.proxy.host(name))
+        before, load = running_seconds(self.child.pid), self.start_wrk(scenario, seconds, hosts)
+        spent, turn = [0.0, 0.0], int(time.monotonic() / TURN)
+        while load.poll() is None:
+            time.sleep(max(0, (turn + 1) * TURN - time.monotonic()))
+            after = running_seconds(self.child.pid)
+            spent[turn % 2] += after - before
+            before, turn = after, turn + 1
+        counted = self.finish_wrk(load, seconds)
+        asked = counted["asked_1"], counted["asked_2"]
+        errors = {k: counted[k] for k in ("connect", "read", "write", "status", "timeout")
+                  if counted[k]}
+        first, cost = (s * 1e6 / max(1, count) for s, count in zip(spent, asked))
+        return {"cpu_us": cost, "first_us": first, "to_first": cost / first,
+                "requests": sum(asked), "errors": errors}
 
     def idle(self, scenario):
         """Memory of connections that made one request and now wait, by a fresh process."""
@@ -759,7 +834,8 @@ class Running:
 
 
 def median(rounds, key):
-    return statistics.median(r[key] for r in rounds)
+    values = [r[key] for r in rounds]
+    return None if None in values else statistics.median(values)
 
 
 def summary_of(scenario, measured):
@@ -781,7 +857,7 @@ def summary_of(scenario, measured):
         rows[name] = row
     for name, row in rows.items():
         row["ratio"] = ratio_to(
-            rows, key, name, ("nginx", "haproxy", "envoy", "round-robin"))
+            rows, key, name, ("nginx", "haproxy", "envoy"))
         row["ratio_to_nginx_haproxy"] = ratio_to(rows, key, name, ("nginx", "haproxy"))
     return rows
 
@@ -815,9 +891,83 @@ def table_of(scenario, rows):
         for name, r in rows.items():
             lines.append(
                 f"| {name} | {r['cpu_us']:,.1f} | {ratio(r)} | {r['lowest']:,.1f}-"
-                f"{r['highest']:,.1f} | {r['requests_per_second']:,.0f} | {r['p50_ms']:.2f} "
-                f"| {r['p99_ms']:.2f} | {error_text(r['errors'])} |")
+                f"{r['highest']:,.1f} | {r['requests_per_second']:,.0f} | "
+                + " | ".join("" if r[p] is None else f"{r[p]:.2f}" for p in ("p50_ms", "p99_ms"))
+                + f" | {error_text(r['errors'])} |")
     return "\n".join(lines)
+
+
+# ---------------------------------------------------------------------------- strategies
+
+# Student's t for 95 %, by degrees of freedom from 1 on; above it is that of many.
+STUDENT = [12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14,
+           2.13, 2.12, 2.11, 2.10, 2.09, 2.09, 2.08, 2.07, 2.07, 2.06, 2.06, 2.06, 2.05, 2.05, 2.05]
+
+
+def mean_and_half_width(values):
+    """Of a 95 % interval of the mean; None for a single value."""
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return mean, None
+    t = STUDENT[len(values) - 2] if len(values) - 2 < len(STUDENT) else 1.96
+    return mean, t * statistics.stdev(values) / len(values) ** 0.5
+
+
+def strategies_summary(measured):
+    rows = {}
+    for name, rounds in measured.items():
+        ratio, half_width = mean_and_half_width([r["to_first"] for r in rounds])
+        row = {k: median(rounds, k) for k in ("cpu_us", "first_us")}
+        errors = {}
+        for r in rounds:
+            for kind, count in r["errors"].items():
+                errors[kind] = errors.get(kind, 0) + count
+        rows[name] = {**row, "to_first": ratio, "half_width": half_width,
+                      "median_to_first": median(rounds, "to_first"),
+                      "requests": sum(r["requests"] for r in rounds), "errors": errors}
+    return rows
+
+
+def strategies_table(rows):
+    lines = [f"| | to {STRATEGIES[0]} | median | CPU µs/request | {STRATEGIES[0]} beside it "
+             "| requests, both | errors |", "|---|---:|---:|---:|---:|---:|---:|"]
+    for name, r in rows.items():
+        width = "" if r["half_width"] is None else f" ± {r['half_width']:.3f}"
+        lines.append(
+            f"| {name} | {r['to_first']:.3f}{width} | {r['median_to_first']:.3f} "
+            f"| {r['cpu_us']:,.2f} | {r['first_us']:,.2f} | {r['requests']:,} "
+            f"| {error_text(r['errors'])} |")
+    return "\n".join(lines)
+
+
+def strategies_report(facts, rows):
+    return "\n".join([
+        "# What strategies cost live", "",
+        f"{facts['date']}, commit {facts['commit'] or 'unknown'}. {facts['machine']}, Linux "
+        f"{facts['kernel']}. `Benchmarks/Live/bench.py --strategies --rounds {facts['rounds']} "
+        f"--seconds {facts['seconds']}`: {STRATEGY_SCENARIO.title.split(';')[0]}, four servers.",
+        "", "One process has a host and a service for each strategy. A strategy is measured "
+        f"together with {STRATEGIES[0]}: the same 64 clients ask for one and the other in turns of "
+        f"{TURN * 1000:.0f} ms. The ratio is the mean over the rounds with its 95 % interval. "
+        f"`{StaitheStrategies.listed[-1]}` is the same strategy in a service of its own.", "",
+        strategies_table(rows), ""])
+
+
+def compare_strategies(options, one):
+    """The rounds of each strategy beside the first, in a new order each round."""
+    print(f"\n{STRATEGY_SCENARIO.title}", flush=True)
+    names = StaitheStrategies.listed[1:]
+    measured = {name: [] for name in names}
+    for number in range(options.rounds):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            result = one.against_first(STRATEGY_SCENARIO, name, options.seconds)
+            measured[name].append(result)
+            print(f"  round {number + 1}  {name:20} {result['to_first']:6.3f}  "
+                  f"{result['cpu_us']:6.2f} µs  {error_text(result['errors'])} errors", flush=True)
+    rows = strategies_summary(measured)
+    print(strategies_table(rows), flush=True)
+    return rows, measured
 
 
 # ---------------------------------------------------------------------------- the report
@@ -863,7 +1013,7 @@ def report_of(facts, results):
         "Ratios: to the best of nginx, HAProxy and Envoy, and to the better of nginx and HAProxy "
         "(of the others, for these themselves); lower is better.", "",
     ]
-    for scenario in [*SCENARIOS, STRATEGY_SCENARIO]:
+    for scenario in SCENARIOS:
         if scenario.name in results:
             lines += [f"## {scenario.title}", "", table_of(scenario, results[scenario.name]), ""]
     return "\n".join(lines)
@@ -900,11 +1050,11 @@ def options_of(arguments):
 
 def chosen_proxies(options):
     if options.strategies:
-        chosen = [StaitheStrategy(options.staithe, s) for s in STRATEGIES]
-        executable = chosen[0].find()
+        proxy = StaitheStrategies(options.staithe)
+        executable = proxy.find()
         if not executable:
             raise Failure("the release build is missing: `make` builds it")
-        return [(one, executable) for one in chosen]
+        return [(proxy, executable)]
     known = [Staithe(options.staithe), Nginx(), HAProxy(), Envoy(), HAProxySplicing()]
     wanted = options.only or ["staithe", "nginx", "haproxy", "envoy"]
     for name in wanted:
@@ -958,6 +1108,10 @@ def run(options):
         Proxy.certificate, Proxy.key, Proxy.both = make_certificate(machine.directory)
         running = [Running(machine, p, e, origins) for p, e in found]
         results, raw = {}, {}
+        if options.strategies:
+            name = STRATEGY_SCENARIO.name
+            results[name], raw[name] = compare_strategies(options, running[0])
+            scenarios = []
         for scenario in scenarios:
             print(f"\n{scenario.title}", flush=True)
             measured = {r.proxy.name: [] for r in running}
@@ -984,10 +1138,13 @@ def run(options):
         Path(options.json).write_text(text)
     complete = len(scenarios) == len(SCENARIOS) and any(p.name == "staithe" for p, _ in found)
     if complete or options.save:
+        kind = "cpu-strategies" if options.strategies else "live"
+        report = (strategies_report(facts, results[STRATEGY_SCENARIO.name])
+                  if options.strategies else report_of(facts, results))
         place = ROOT / "Benchmarks/Results"
         place.mkdir(parents=True, exist_ok=True)
-        name = f"live-{facts['date'][:10]}-{(facts['commit'] or 'unknown').replace('+', '-')}"
-        (place / f"{name}.md").write_text(report_of(facts, results))
+        name = f"{kind}-{facts['date'][:10]}-{(facts['commit'] or 'unknown').replace('+', '-')}"
+        (place / f"{name}.md").write_text(report)
         (place / f"{name}.json").write_text(text)
         print(f"\nwritten to Benchmarks/Results/{name}.md and .json")
     return 1 if any(r["errors"] for rows in results.values() for r in rows.values()) else 0
