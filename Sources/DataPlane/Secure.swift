@@ -8,6 +8,8 @@ struct Secure: ~Copyable {
     var received = Buffer()
     /// Ciphertext that the socket has not taken.
     var pending = Buffer()
+    /// The client has had a first answer: what is left of its handshake costs little.
+    var isUnderWay = false
     /// What is pending may wait for what comes next: a ticket, for the first answer.
     var mayWait = false
     /// The last read took all that the socket had, and no edge has come since.

@@ -271,7 +271,9 @@ extension Worker where Kernel: ~Copyable {
                     return
                 }
             }
-            guard handshakeBudget > 0, isRunningQueue || !hasWaitingHandshakes else {
+            let isItsTurn =
+                isRunningQueue || !hasWaitingHandshakes || state.value.isUnderWay
+            guard handshakeBudget > 0, isItsTurn else {
                 postponedHandshakes += 1
                 enqueue(client)
                 return
@@ -281,8 +283,9 @@ extension Worker where Kernel: ~Copyable {
             output.value.reset()
             let step = state.value.tls.handshake(&state.value.received, &output.value)
             if state.value.received.isEmpty { giveBack(&state.value.received) }
-            // What comes with the end is a ticket: it goes out with the first answer, for one
-            // system call less. (In TLS 1.2 it is our Finished, for which the client waits.)
+            if !output.value.isEmpty { state.value.isUnderWay = true }
+            // What comes with the end is a ticket: it goes out with the first answer if that is
+            // near, for one system call less. (In TLS 1.2 it is our Finished, for which the client waits.)
             let isTicket =
                 step == .done && state.value.pending.isEmpty && state.value.tls.version == .tls13
             let isSent =
@@ -343,6 +346,12 @@ extension Worker where Kernel: ~Copyable {
             return
         }
         readHead(client)
+        // A client with Nagle's algorithm sends nothing more before we say something: then the
+        // ticket goes now, and goes with the answer only where the request has come already.
+        if client.value.phase == .idle || client.value.phase == .readingHead {
+            state.value.mayWait = false
+            _ = flushPending(client)
+        }
     }
 
     private mutating func handshakeFailed(_ client: Client, _ failure: TLSFailure) {
