@@ -104,9 +104,12 @@ public enum Children {
     }
 
     /// The same with nothing to read, what it says at the end of a file, and in a group of its
-    /// own: an interrupt from the terminal is for us alone.
+    /// own: an interrupt from the terminal is for us alone. Where util-linux is installed, it is
+    /// sent SIGTERM when the calling thread ends, however that ends.
     public static func start(_ words: [String], log: String) throws(Errno) -> Int32 {
-        try spawn(words, log: log)
+        let binder = "/usr/bin/setpriv"
+        let isBound = unsafe access(binder, X_OK) == 0
+        return try spawn((isBound ? [binder, "--pdeathsig", "TERM", "--"] : []) + words, log: log)
     }
 
     /// Whether a child of ours still runs; one that has ended is taken.
