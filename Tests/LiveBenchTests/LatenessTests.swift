@@ -1,4 +1,5 @@
 import LiveBench
+import Simulation
 import Testing
 import Timing
 
@@ -15,5 +16,26 @@ struct LatenessTests {
         #expect(lateness.longest == .milliseconds(1))
         #expect(lateness.isTolerable(besides: .milliseconds(10)))
         #expect(!lateness.isTolerable(besides: .microseconds(9980)))
+    }
+}
+
+@Suite("Other proxies")
+struct RivalTests {
+    @Test(
+        "say their versions, each in its way",
+        arguments: [
+            ("nginx version: nginx/1.22.1\n", "1.22.1"),
+            (
+                "HAProxy version 2.6.12-1+deb12u4 2026/01/02 - https://haproxy.org/\n",
+                "2.6.12-1+deb12u4"
+            ),
+            (
+                "\n/opt/python/3.11.7/bin/envoy  version: 9e55/1.40.0/Clean/RELEASE/BoringSSL\n",
+                "1.40.0"
+            ),
+            ("\n9e55/1.40.0/Clean\n", "1.40.0"), ("setpriv: failed to execute x: no\n", nil),
+        ])
+    func version(said: String, number: String?) {
+        #expect(Rival.number(in: said) == number)
     }
 }

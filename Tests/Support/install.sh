@@ -46,6 +46,7 @@ for purpose in "${@:-build}"; do
         library libnginx-mod-stream /usr/lib/nginx/modules/ngx_stream_module.so
         tool haproxy haproxy
         tool wrk wrk
+        tool openssl openssl
         tool nghttp2-client h2load
         tool python3 python3
         ;;
