@@ -243,8 +243,9 @@ extension Worker where Kernel: ~Copyable {
         turn.value.mustConnectAnew = false
         let client = turn.value.client
         if client.value.link.kind == .stream {
-            stream(client.value.link).value.session.value.share.spend(
-                TurnShare.connectionCost, in: turnNumber)
+            // In two steps: with the thread sanitizer, the compiler fails at one.
+            let session = stream(client.value.link).value.session
+            session.value.share.spend(TurnShare.connectionCost, in: turnNumber)
         }
         guard !servers.isFull || closeSomeIdle() else {
             attemptFailed(turn, .queueFull, nothingSent: true)
