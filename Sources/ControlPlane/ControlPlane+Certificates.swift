@@ -37,23 +37,28 @@ extension ControlPlane {
             FileWatcher(path, loop: loop) { [unowned self] in certificateMayHaveChanged() }
         }
         for watcher in certificateWatchers { watcher.start() }
+        // They may have been renewed between being read and being watched.
+        if !paths.isEmpty { certificateMayHaveChanged(isNoticed: false) }
     }
 
-    private func certificateMayHaveChanged() {
+    private func certificateMayHaveChanged(isNoticed: Bool = true) {
         guard !isStopping else { return }
         certificateNotices += 1
         enqueue { [unowned self] done in
-            renewCertificates(isLastTry: false)
+            renewCertificates(isNoticed: isNoticed, isLastTry: false)
             done()
         }
     }
 
-    private func renewCertificates(isLastTry: Bool) {
+    /// - Parameter isNoticed: a file is known to have changed. A staple may have, of which the
+    ///   certificates say nothing.
+    private func renewCertificates(isNoticed: Bool, isLastTry: Bool) {
         do throws(Credentials.Failure) {
             let renewed = try Credentials(file, ticketKeys)
             certificateComplaint = nil
             let before = credentials.listeners.mapValues(\.certificates)
             let now = renewed.listeners.mapValues(\.certificates)
+            guard isNoticed || before != now else { return }
             let change = Change(
                 file: file, live: live, addresses: [:], credentials: renewed, opened: [])
             _ = commit(change)
@@ -71,7 +76,7 @@ extension ControlPlane {
                     // What was seen to change since has tries of its own.
                     guard !isStopping, notices == certificateNotices else { return }
                     enqueue { [unowned self] done in
-                        renewCertificates(isLastTry: true)
+                        renewCertificates(isNoticed: isNoticed, isLastTry: true)
                         done()
                     }
                 }

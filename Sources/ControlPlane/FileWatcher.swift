@@ -9,6 +9,8 @@ import Timing
 final class FileWatcher {
     /// A save is several events; this is how long after the last of them the file is read.
     private static let settling = Interval.milliseconds(50)
+    /// And how long it may be put off by a directory in which something always happens.
+    private static let patience = Interval.seconds(1)
     /// How long to wait before a directory that is gone is looked for again.
     private static let retry = Interval.seconds(1)
 
@@ -24,6 +26,8 @@ final class FileWatcher {
     private let changed: () -> Void
     private var watched: [Watched] = []
     private var timer: ControlLoop.Timer?
+    /// When the first event came of those that the timer is for.
+    private var firstEvent = LoopInstant.zero
 
     /// - Parameter changed: called when the file may have another content; compare it.
     init(_ path: String, loop: ControlLoop, changed: @escaping () -> Void) {
@@ -56,7 +60,12 @@ final class FileWatcher {
     }
 
     private func settle(after delay: Interval) {
-        if let timer { loop.cancel(timer) }
+        if let timer {
+            guard loop.now - firstEvent < Self.patience else { return }
+            loop.cancel(timer)
+        } else {
+            firstEvent = loop.now
+        }
         timer = loop.after(delay) { [unowned self] in
             timer = nil
             // Links may lead elsewhere now.

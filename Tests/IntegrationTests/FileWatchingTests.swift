@@ -109,6 +109,20 @@ struct FileWatchingTests {
         }
     }
 
+    @Test("A directory in which something always happens does not put the reading off for ever")
+    func busyDirectory() throws {
+        var play = try Play()
+        let stop = play.directory.file("stop")
+        let other = play.directory.file("other")
+        let busy = try ChildProcess(
+            "/bin/sh", ["-c", "while [ ! -e \(stop) ]; do : >\(other); sleep 0.01; done"])
+        #expect(eventually { FileManager.default.fileExists(atPath: other) })
+        try play.directory.replace(ProxyProcess.fileName, with: play.nextText())
+        try play.expectReload("beside a busy file")
+        try play.directory.write("", to: "stop")
+        #expect(busy.waitForEnd(seconds: 30) == .exited(0))
+    }
+
     @Test("What changes before the doors are open is not missed")
     func duringStart() throws {
         for _ in 0..<5 {

@@ -132,6 +132,21 @@ struct SecureTests {
         #expect(!load.output.hasPrefix("done 0 "), "\(load.output)")
     }
 
+    @Test("Certificates that are renewed before they are watched are not missed")
+    func renewedDuringStart() throws {
+        let server = try ScriptedServer(text: "app")
+        for _ in 0..<3 {
+            let old = try authority.certificate(["a.test"])
+            let new = try authority.certificate(["a.test"])
+            let proxy = try ProxyProcess(plan([old], servers: [server.address]))
+            for (from, to) in [(new.certificate, old.certificate), (new.key, old.key)] {
+                let status = unsafe rename(from, to)
+                #expect(status == 0)
+            }
+            #expect(proxy.waitForLog("has new certificates"), "\(proxy.log)")
+        }
+    }
+
     @Test("A client must show a certificate, and servers learn whose it is")
     func clientCertificates() throws {
         let server = try ScriptedServer(isRecording: false) { request in
