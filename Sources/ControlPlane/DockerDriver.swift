@@ -13,6 +13,8 @@ final class DockerDriver: SourceDriver, EngineListener {
     private var engine: DockerEngine?
     /// What was reported, by the container's id.
     private var servers: [String: DiscoveredServer] = [:]
+    /// Of the containers, by the identities of their servers: asked for at each check.
+    private var ids: [String: String] = [:]
     private var warnings: [String: [SourceWarning]] = [:]
     private var saidWarnings: [SourceWarning] = []
     private var hasSettled = false
@@ -40,7 +42,7 @@ final class DockerDriver: SourceDriver, EngineListener {
     }
 
     func checked(_ identity: String, hasPassed: Bool) {
-        guard let id = servers.first(where: { $0.value.identity == identity })?.key else { return }
+        guard let id = ids[identity] else { return }
         engine?.checked(id, hasPassed: hasPassed)
     }
 
@@ -56,6 +58,8 @@ final class DockerDriver: SourceDriver, EngineListener {
         if warnings[id] != saidBefore { flushSoon() }
         guard before != now else { return }
         servers[id] = now
+        if let before { ids[before.identity] = nil }
+        if let now { ids[now.identity] = id }
         switch (before, now) {
         case (let before?, let now?) where before.identity == now.identity:
             var same = before
@@ -73,6 +77,7 @@ final class DockerDriver: SourceDriver, EngineListener {
     func engine(_ engine: DockerEngine, lost container: EngineMachine.Container, isCertain: Bool) {
         warnings[container.facts.id] = nil
         guard let server = servers.removeValue(forKey: container.facts.id) else { return }
+        ids[server.identity] = nil
         report(isCertain ? .ended(server.identity) : .left(server.identity))
     }
 
@@ -89,6 +94,8 @@ final class DockerDriver: SourceDriver, EngineListener {
         // Ended ones are told as such before the list leaves them out.
         flush()
         servers = known
+        ids = [:]
+        for (id, server) in known { ids[server.identity] = id }
         hasSettled = true
         desk.report(.snapshot(known.values.sorted { $0.identity < $1.identity }))
         sayWarnings()
