@@ -37,6 +37,7 @@ KIB, MIB = 1024, 1024 * 1024
 SMALL_BYTES = 131
 IDLE_PER_SERVER = 64  # Staithe's default; the peers are given the same.
 TURN = 0.05  # Seconds, of two strategies that are compared.
+ERRORS = ("connect", "read", "write", "status", "timeout")  # Kinds, as wrk counts them.
 TICKS = os.sysconf("SC_CLK_TCK")
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -748,7 +749,7 @@ class Running:
             failed += int(found.group(1)) if int(found.group(2)) <= SMALL_BYTES else 0
         self.machine.children = [(n, c) for n, c in self.machine.children if c not in loads]
         return {"requests": requests, "us": seconds * 1_000_000, "p50": None, "p99": None,
-                "status": failed, "connect": 0, "read": 0, "write": 0, "timeout": 0}
+                **dict.fromkeys(ERRORS, 0), "status": failed}
 
     def load(self, scenario, seconds):
         if scenario.streams:
@@ -771,8 +772,7 @@ class Running:
         cpu = cpu_seconds(pids) - before
         if self.child.poll() is not None:
             raise Failure(f"{self.proxy.name} died:\n{self.machine.log_of(self.proxy.name)}")
-        errors = {k: counted[k] for k in ("connect", "read", "write", "status", "timeout")
-                  if counted[k]}
+        errors = {k: counted[k] for k in ERRORS if counted[k]}
         requests = max(1, counted["requests"])
         return {
             "cpu_us": cpu * 1e6 / requests,
@@ -797,8 +797,7 @@ class Running:
             before, turn = after, turn + 1
         counted = self.finish_wrk(load, seconds)
         asked = counted["asked_1"], counted["asked_2"]
-        errors = {k: counted[k] for k in ("connect", "read", "write", "status", "timeout")
-                  if counted[k]}
+        errors = {k: counted[k] for k in ERRORS if counted[k]}
         first, cost = (s * 1e6 / max(1, count) for s, count in zip(spent, asked))
         return {"cpu_us": cost, "first_us": first, "to_first": cost / first,
                 "requests": sum(asked), "errors": errors}
@@ -839,6 +838,11 @@ def median(rounds, key):
     return None if None in values else statistics.median(values)
 
 
+def errors_of(rounds):
+    sums = {k: sum(r["errors"].get(k, 0) for r in rounds) for k in ERRORS}
+    return {k: count for k, count in sums.items() if count}
+
+
 def summary_of(scenario, measured):
     """Medians per proxy, and the ratio to the best peer (lower is better)."""
     key = "bytes_per_connection" if scenario.idle else "cpu_us"
@@ -851,14 +855,10 @@ def summary_of(scenario, measured):
         row = {k: median(rounds, k) for k in keys}
         row["lowest"], row["highest"] = min(r[key] for r in rounds), max(r[key] for r in rounds)
         row["requests"] = sum(r["requests"] for r in rounds)
-        row["errors"] = {}
-        for r in rounds:
-            for kind, count in r["errors"].items():
-                row["errors"][kind] = row["errors"].get(kind, 0) + count
+        row["errors"] = errors_of(rounds)
         rows[name] = row
     for name, row in rows.items():
-        row["ratio"] = ratio_to(
-            rows, key, name, ("nginx", "haproxy", "envoy"))
+        row["ratio"] = ratio_to(rows, key, name, ("nginx", "haproxy", "envoy"))
         row["ratio_to_nginx_haproxy"] = ratio_to(rows, key, name, ("nginx", "haproxy"))
     return rows
 
@@ -917,12 +917,8 @@ def strategies_summary(measured):
     for name, rounds in measured.items():
         ratio, low, high = median_and_interval([r["to_first"] for r in rounds])
         row = {k: median(rounds, k) for k in ("cpu_us", "first_us")}
-        errors = {}
-        for r in rounds:
-            for kind, count in r["errors"].items():
-                errors[kind] = errors.get(kind, 0) + count
         rows[name] = {**row, "to_first": ratio, "interval": [low, high],
-                      "requests": sum(r["requests"] for r in rounds), "errors": errors}
+                      "requests": sum(r["requests"] for r in rounds), "errors": errors_of(rounds)}
     return rows
 
 

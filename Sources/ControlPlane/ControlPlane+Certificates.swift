@@ -37,34 +37,30 @@ extension ControlPlane {
             FileWatcher(path, loop: loop) { [unowned self] in certificateMayHaveChanged() }
         }
         for watcher in certificateWatchers { watcher.start() }
-        // They may have been renewed between being read and being watched.
-        if !paths.isEmpty { certificateMayHaveChanged(isNoticed: false) }
     }
 
-    private func certificateMayHaveChanged(isNoticed: Bool = true) {
+    private func certificateMayHaveChanged() {
         guard !isStopping else { return }
         certificateNotices += 1
         enqueue { [unowned self] done in
-            renewCertificates(isNoticed: isNoticed, isLastTry: false)
+            renewCertificates(isLastTry: false)
             done()
         }
     }
 
-    /// - Parameter isNoticed: a file is known to have changed. A staple may have, of which the
-    ///   certificates say nothing.
-    private func renewCertificates(isNoticed: Bool, isLastTry: Bool) {
+    private func renewCertificates(isLastTry: Bool) {
         do throws(Credentials.Failure) {
             let renewed = try Credentials(file, ticketKeys)
             certificateComplaint = nil
-            let before = credentials.listeners.mapValues(\.certificates)
-            let now = renewed.listeners.mapValues(\.certificates)
-            guard isNoticed || before != now else { return }
+            let before = credentials.listeners
+            guard before.mapValues(\.contents) != renewed.listeners.mapValues(\.contents) else {
+                return
+            }
             let change = Change(
                 file: file, live: live, addresses: [:], credentials: renewed, opened: [])
             _ = commit(change)
-            guard before != now else { return }
             for (name, tls) in renewed.listeners.sorted(by: { $0.key < $1.key })
-            where tls.certificates != before[name] {
+            where tls.certificates != before[name]?.certificates {
                 let names = tls.certificates.flatMap(\.names).joined(separator: ", ")
                 log.info("listener \(name) has new certificates, for \(names)")
             }
@@ -76,7 +72,7 @@ extension ControlPlane {
                     // What was seen to change since has tries of its own.
                     guard !isStopping, notices == certificateNotices else { return }
                     enqueue { [unowned self] done in
-                        renewCertificates(isNoticed: isNoticed, isLastTry: true)
+                        renewCertificates(isLastTry: true)
                         done()
                     }
                 }

@@ -323,9 +323,6 @@ extension ControlPlane {
         let watcher = FileWatcher(path, loop: loop) { [unowned self] in fileMayHaveChanged() }
         self.watcher = watcher
         watcher.start()
-        // It may have changed since it was read, before anybody watched. Not at once: who is
-        // writing it at this moment has emptied it, and is seen when it is closed.
-        loop.after(.milliseconds(100)) { [unowned self] in fileMayHaveChanged() }
     }
 }
 

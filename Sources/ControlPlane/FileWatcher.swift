@@ -29,7 +29,8 @@ final class FileWatcher {
     /// When the first event came of those that the timer is for.
     private var firstEvent = LoopInstant.zero
 
-    /// - Parameter changed: called when the file may have another content; compare it.
+    /// - Parameter changed: called when the file may have another content, and once soon after
+    ///   ``start()``, because it may have changed before anybody watched; compare it.
     init(_ path: String, loop: ControlLoop, changed: @escaping () -> Void) {
         self.path = path
         self.loop = loop
@@ -47,6 +48,12 @@ final class FileWatcher {
     }
 
     func start() {
+        watch()
+        // Not at once: who is writing it at this moment has emptied it, and closes it soon.
+        settle(after: Self.settling)
+    }
+
+    private func watch() {
         stop()
         for directory in File.directories(leadingTo: path) {
             guard let entry = try? Watched(DirectoryWatch(directory)) else { continue }
@@ -69,7 +76,7 @@ final class FileWatcher {
         timer = loop.after(delay) { [unowned self] in
             timer = nil
             // Links may lead elsewhere now.
-            start()
+            watch()
             changed()
         }
     }

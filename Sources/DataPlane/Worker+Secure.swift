@@ -274,7 +274,7 @@ extension Worker where Kernel: ~Copyable {
             let isItsTurn =
                 isRunningQueue || !hasWaitingHandshakes || state.value.isUnderWay
             guard handshakeBudget > 0, isItsTurn else {
-                postponedHandshakes += 1
+                postponesHandshakes = true
                 enqueue(client)
                 return
             }
@@ -334,8 +334,7 @@ extension Worker where Kernel: ~Copyable {
         let tunnel = plan.value.listeners[listener].tunnelRoute
         guard tunnel < 0 else {
             // Whoever waits for the server's first word may never say one.
-            state.value.mayWait = false
-            if flushPending(client) { beginTunnel(client, tunnel) }
+            if releaseTicket(client, state) { beginTunnel(client, tunnel) }
             return
         }
         if state.value.tls.alpn == .http2 {
@@ -350,9 +349,13 @@ extension Worker where Kernel: ~Copyable {
         // A client with Nagle's algorithm sends nothing more before we say something: then the
         // ticket goes now, and goes with the answer only where the request has come already.
         if client.value.phase == .idle || client.value.phase == .readingHead {
-            state.value.mayWait = false
-            _ = flushPending(client)
+            _ = releaseTicket(client, state)
         }
+    }
+
+    private mutating func releaseTicket(_ client: Client, _ state: Place<Secure>) -> Bool {
+        state.value.mayWait = false
+        return flushPending(client)
     }
 
     private mutating func handshakeFailed(_ client: Client, _ failure: TLSFailure) {

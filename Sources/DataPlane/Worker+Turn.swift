@@ -40,8 +40,8 @@ extension Worker where Kernel: ~Copyable {
         now = kernel.now()
         turnNumber &+= 1
         handshakeBudget = handshakeStepsPerTurn
-        hasWaitingHandshakes = postponedHandshakes > 0
-        postponedHandshakes = 0
+        hasWaitingHandshakes = postponesHandshakes
+        postponesHandshakes = false
         for index in 0..<count {
             let event = kernel.event(index)
             dispatch(event.key, event.readiness)

@@ -107,9 +107,9 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     var handshakeCount = 0
     /// Steps of handshakes that this turn may still take.
     var handshakeBudget = 0
-    /// Steps that this turn has put off.
-    var postponedHandshakes = 0
-    /// The last turn put steps off: those come first, however many clients come after them.
+    /// This turn has put steps off.
+    var postponesHandshakes = false
+    /// The last turn has: those come first, however many clients come after them.
     var hasWaitingHandshakes = false
     /// The queue of what stopped early is being run.
     var isRunningQueue = false

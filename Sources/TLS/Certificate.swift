@@ -10,6 +10,8 @@ import Linux
     let facts: CertificateFacts
     /// A response of the authority's status service, to be stapled.
     let status: [UInt8]
+    /// A hash of what the three files held, good in this process.
+    let contents: Int
 
     init(_ files: CertificateFiles, refusesExpired: Bool, staples: Bool) throws(TLSProblem) {
         let text = try Self.read(files.certificate, "certificate")
@@ -22,8 +24,10 @@ import Linux
         }
         unsafe leaf = certificates.removeFirst()
         unsafe chain = certificates
+        let keyText: [UInt8]
         do throws(TLSProblem) {
-            unsafe key = try Self.key(in: files.key)
+            keyText = try Self.read(files.key, "key")
+            unsafe key = try Self.key(in: keyText, of: files.key)
         } catch {
             unsafe X509_free(leaf)
             for index in unsafe chain.indices { unsafe X509_free(chain[index]) }
@@ -31,6 +35,9 @@ import Linux
         }
         unsafe facts = Self.facts(leaf, file: files.certificate)
         status = staples ? Self.contents(of: files.certificate + ".ocsp") : []
+        var hasher = Hasher()
+        for bytes in [text, keyText, status] { hasher.combine(bytes) }
+        contents = hasher.finalize()
         guard unsafe X509_check_private_key(leaf, key) == 1 else {
             ERR_clear_error()
             throw TLSProblem(
@@ -80,8 +87,9 @@ import Linux
         return unsafe certificates
     }
 
-    private static func key(in path: String) throws(TLSProblem) -> OpaquePointer {
-        let text = try read(path, "key")
+    private static func key(
+        in text: [UInt8], of path: String
+    ) throws(TLSProblem) -> OpaquePointer {
         guard let bio = unsafe BIO_new_mem_buf(text, CInt(text.count)) else {
             preconditionFailure("a buffer of this size was just read")
         }

@@ -15,6 +15,8 @@ import Memory
     private let protocols: [UInt8]
     private let ticketKeys: TicketKeys
     public let certificates: [CertificateFacts]
+    /// A hash of all that the files held: equal for two of this process that serve the same.
+    public let contents: Int
     /// What is stapled to each certificate that has something; the contexts keep them alive.
     private let statuses: [(leaf: OpaquePointer, bytes: [UInt8])]
 
@@ -33,6 +35,12 @@ import Memory
             }
         }
         certificates = groups.flatMap { $0.certificates.map(\.facts) }
+        var hasher = Hasher()
+        for group in groups {
+            for certificate in group.certificates { hasher.combine(certificate.contents) }
+        }
+        if let file = settings.clientCAFile { hasher.combine(try? File.read(file)) }
+        contents = hasher.finalize()
         unsafe statuses = unsafe groups.flatMap(\.certificates).compactMap { certificate in
             unsafe certificate.status.isEmpty ? nil : (certificate.leaf, certificate.status)
         }
