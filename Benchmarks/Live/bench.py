@@ -401,6 +401,15 @@ admin:
         return [executable, "run", "-c", directory / "staithe.yaml"]
 
 
+class Before(Staithe):
+    """An earlier build, so that a change of the request path is judged in one run."""
+
+    name = "before"
+
+    def version(self, executable):
+        return "before: " + output_of(executable, "--version")
+
+
 # As `staithe explain balance` lists them. The first is what the others are compared with.
 STRATEGIES = [
     "round-robin", "deadline", "random", "p2c", "least-requests", "least-time", "peak-ewma",
@@ -869,6 +878,17 @@ def ratio_to(rows, key, name, field):
     return rows[name][key] / min(others) if others and min(others) > 0 else None
 
 
+def change_text(scenario, measured):
+    """What the change did: the median over the rounds of this build to the one before it."""
+    pairs = list(zip(measured.get("staithe", ()), measured.get("before", ())))
+    key = "bytes_per_connection" if scenario.idle else "cpu_us"
+    ratios = [now[key] / then[key] for now, then in pairs if then[key] > 0]
+    if not ratios:
+        return ""
+    ratio, low, high = median_and_interval(ratios)
+    return f"staithe to before: {ratio:.3f} ({low:.3f}-{high:.3f}, {len(ratios)} rounds)"
+
+
 def error_text(errors):
     return ", ".join(f"{count:,} {kind}" for kind, count in errors.items()) or "0"
 
@@ -1031,6 +1051,8 @@ def options_of(arguments):
     parser.add_argument("--strategies", action="store_true",
                         help="instead of proxies, compare the strategies of this one")
     parser.add_argument("--staithe", metavar="PATH", help="default: .build/release/staithe")
+    parser.add_argument(
+        "--before", metavar="PATH", help="an earlier build, measured beside it in every round")
     parser.add_argument("--json", metavar="FILE", help="also write the numbers here")
     parser.add_argument("--save", action="store_true",
                         help="write the report to Benchmarks/Results (a complete run always does)")
@@ -1051,6 +1073,9 @@ def chosen_proxies(options):
         return [(proxy, executable)]
     known = [Staithe(options.staithe), Nginx(), HAProxy(), Envoy(), HAProxySplicing()]
     wanted = options.only or ["staithe", "nginx", "haproxy", "envoy"]
+    if options.before:
+        known.insert(1, Before(options.before))
+        wanted = wanted + ["before"]
     for name in wanted:
         if name not in [p.name for p in known]:
             raise Failure(f"there is no proxy called '{name}'")
@@ -1124,6 +1149,8 @@ def run(options):
             raw[scenario.name] = measured
             results[scenario.name] = summary_of(scenario, measured)
             print(table_of(scenario, results[scenario.name]), flush=True)
+            if options.before:
+                print(change_text(scenario, measured), flush=True)
     finally:
         machine.stop_everything()
 
