@@ -33,6 +33,7 @@ final class Credentials {
         for (index, listener) in configuration.listeners.enumerated() {
             guard let tls = listener.tls else { continue }
             var settings = ServerTLSSettings(tls)
+            settings.listener = listener.name
             settings.protocols = listener.alpn
             settings.refusesExpired = refusesExpired
             do throws(TLSProblem) {

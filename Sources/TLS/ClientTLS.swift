@@ -24,10 +24,7 @@ import COpenSSL
         if settings.verifies {
             unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
             if let file = settings.caFile {
-                guard unsafe SSL_CTX_load_verify_file(context, file) == 1 else {
-                    ERR_clear_error()
-                    throw ContextRules.badAuthority(file)
-                }
+                unsafe _ = try ContextRules.trust(file, in: context)
             } else {
                 unsafe _ = SSL_CTX_set_default_verify_paths(context)
             }

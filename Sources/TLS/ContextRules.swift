@@ -1,4 +1,5 @@
 import COpenSSL
+import Linux
 
 /// What contexts of both roles have in common.
 enum ContextRules {
@@ -43,6 +44,38 @@ enum ContextRules {
                 sentence: "OpenSSL does not know all groups of '\(groups ?? "")'",
                 advice: "write names with colons between them, like 'X25519:P-256'")
         }
+    }
+
+    /// Trusts the authorities of a file for what `context` verifies.
+    ///
+    /// - Parameter names: also name them to clients as those whose certificates are accepted.
+    /// - Returns: what the file held. It is read once, so that what is trusted and what counts
+    ///   as its contents are the same.
+    static func trust(
+        _ file: String, in context: OpaquePointer, names: Bool = false
+    ) throws(TLSProblem) -> [UInt8] {
+        let text: [UInt8]
+        do throws(Errno) { text = try File.read(file) } catch { throw badAuthority(file) }
+        guard let bio = unsafe BIO_new_mem_buf(text, CInt(clamping: text.count)),
+            let store = unsafe SSL_CTX_get_cert_store(context)
+        else { throw badAuthority(file) }
+        defer {
+            unsafe _ = BIO_free(bio)
+            ERR_clear_error()
+        }
+        ERR_clear_error()
+        var count = 0
+        while let certificate = unsafe PEM_read_bio_X509_AUX(bio, nil, nil, nil) {
+            defer { unsafe X509_free(certificate) }
+            guard unsafe X509_STORE_add_cert(store, certificate) == 1,
+                unsafe !names || SSL_CTX_add_client_CA(context, certificate) == 1
+            else { throw badAuthority(file) }
+            count += 1
+        }
+        // The end of the file is reported as the lack of another certificate.
+        let reason = Int32(truncatingIfNeeded: ERR_peek_last_error() & 0x7F_FFFF)
+        guard count > 0, reason == PEM_R_NO_START_LINE else { throw badAuthority(file) }
+        return text
     }
 
     static func badAuthority(_ file: String) -> TLSProblem {

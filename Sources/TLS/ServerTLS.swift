@@ -17,6 +17,11 @@ import Memory
     public let certificates: [CertificateFacts]
     /// A hash of all that the files held: equal for two of this process that serve the same.
     public let contents: Int
+    /// SHA-256 over what a client had to show to get a session: the listener, whether and by
+    /// which authorities clients are verified, and the certificates served. A session resumes
+    /// only under the policy that it was made under.
+    let policy: [UInt8]
+    private let clientAuthentication: ServerTLSSettings.ClientAuthentication
     /// What is stapled to each certificate that has something; the contexts keep them alive.
     private let statuses: [(leaf: OpaquePointer, bytes: [UInt8])]
 
@@ -39,8 +44,7 @@ import Memory
         for group in groups {
             for certificate in group.certificates { hasher.combine(certificate.contents) }
         }
-        if let file = settings.clientCAFile { hasher.combine(try? File.read(file)) }
-        contents = hasher.finalize()
+        clientAuthentication = settings.clientAuthentication
         unsafe statuses = unsafe groups.flatMap(\.certificates).compactMap { certificate in
             unsafe certificate.status.isEmpty ? nil : (certificate.leaf, certificate.status)
         }
@@ -54,11 +58,12 @@ import Memory
         protocols = settings.protocols.flatMap(\.wireForm)
         self.ticketKeys = ticketKeys
         var contexts = unsafe [OpaquePointer]()
+        var authorities: [UInt8] = []
         do throws(TLSProblem) {
             for group in groups {
                 let context = unsafe Self.makeContext()
                 unsafe contexts.append(context)
-                unsafe try Self.configure(context, settings)
+                authorities = unsafe try Self.configure(context, settings)
                 for certificate in group.certificates {
                     unsafe try Self.use(certificate, in: context)
                 }
@@ -66,10 +71,17 @@ import Memory
         } catch {
             for index in unsafe contexts.indices { unsafe SSL_CTX_free(contexts[index]) }
             unsafe self.contexts = []
+            policy = []
+            contents = 0
             throw error
         }
         unsafe self.contexts = unsafe contexts
+        hasher.combine(authorities)
+        contents = hasher.finalize()
+        policy = Self.policy(settings, authorities, certificates)
         for index in unsafe contexts.indices {
+            unsafe _ = SSL_CTX_set_session_id_context(
+                contexts[index], policy, UInt32(policy.count))
             unsafe setCallbacks(contexts[index], settings)
         }
     }
@@ -80,6 +92,49 @@ import Memory
 
     /// The context with which a connection begins; the name it asks for may change it.
     var first: OpaquePointer { unsafe contexts[0] }
+
+    /// Lengths stand before what varies, so that no two policies are the same bytes.
+    private static func policy(
+        _ settings: ServerTLSSettings, _ authorities: [UInt8], _ certificates: [CertificateFacts]
+    ) -> [UInt8] {
+        var text = "\(settings.listener.utf8.count):\(settings.listener)"
+        text += "\(settings.clientAuthentication.rawValue):\(authorities.count):"
+        var bytes = Array(text.utf8) + authorities
+        for certificate in certificates { bytes += Array(certificate.fingerprint.utf8) }
+        var digest = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
+        var count: UInt32 = 0
+        let status = unsafe EVP_Digest(bytes, bytes.count, &digest, &count, EVP_sha256(), nil)
+        precondition(status == 1, "OpenSSL knows SHA-256, or there is no memory")
+        return Array(digest.prefix(Int(count)))
+    }
+
+    // MARK: - Clients
+
+    /// Whether a connection is refused although its handshake has succeeded; asked after each,
+    /// and whatever it resumed.
+    func refusal(_ ssl: OpaquePointer) -> TLSFailure? {
+        guard clientAuthentication != .off else { return nil }
+        guard let peer = unsafe SSL_get0_peer_certificate(ssl) else {
+            return clientAuthentication == .required ? .noClientCertificate : nil
+        }
+        guard unsafe SSL_get_verify_result(ssl) == X509_V_OK else { return .untrusted }
+        return unsafe Self.isValidNow(peer) ? nil : .expired
+    }
+
+    /// Whether a session that a client brings may be resumed. What it holds was verified when
+    /// it was made, but time has passed: else whoever keeps resuming would never expire.
+    fileprivate func mayResume(_ session: OpaquePointer?) -> Bool {
+        guard clientAuthentication != .off else { return true }
+        guard let session = unsafe session, let peer = unsafe SSL_SESSION_get0_peer(session)
+        else { return clientAuthentication == .optional }
+        return unsafe Self.isValidNow(peer)
+    }
+
+    private static func isValidNow(_ certificate: OpaquePointer) -> Bool {
+        // Negative: in the past; positive: in the future; 0: not readable (X509_cmp_time(3)).
+        unsafe X509_cmp_current_time(X509_get0_notBefore(certificate)) < 0
+            && X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0
+    }
 
     // MARK: - Names
 
@@ -121,9 +176,10 @@ import Memory
         return unsafe context
     }
 
+    /// - Returns: the file of the clients' authorities; nothing when clients are not verified.
     private static func configure(
         _ context: OpaquePointer, _ settings: ServerTLSSettings
-    ) throws(TLSProblem) {
+    ) throws(TLSProblem) -> [UInt8] {
         unsafe try ContextRules.apply(
             to: context, minimumVersion: settings.minimumVersion, ciphers: settings.ciphers,
             cipherSuites: settings.cipherSuites, groups: settings.groups)
@@ -133,25 +189,18 @@ import Memory
         // One ticket is enough for a client with one connection at a time, and each costs both
         // sides a record and 250 bytes.
         unsafe _ = SSL_CTX_set_num_tickets(context, settings.usesTickets ? 1 : 0)
-        let identity: [UInt8] = Array("staithe".utf8)
-        unsafe _ = SSL_CTX_set_session_id_context(context, identity, UInt32(identity.count))
-        guard settings.clientAuthentication != .off else { return }
+        guard settings.clientAuthentication != .off else { return [] }
         guard let file = settings.clientCAFile else {
             throw TLSProblem(
                 kind: .badAuthority, file: nil, sentence: "there is no authority for clients",
                 advice: "give the file of their authority with client_ca")
         }
-        guard unsafe SSL_CTX_load_verify_file(context, file) == 1,
-            let list = unsafe SSL_load_client_CA_file(file)
-        else {
-            ERR_clear_error()
-            throw ContextRules.badAuthority(file)
-        }
-        unsafe SSL_CTX_set_client_CA_list(context, list)
+        let authorities = unsafe try ContextRules.trust(file, in: context, names: true)
         let mode =
             SSL_VERIFY_PEER
             | (settings.clientAuthentication == .required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0)
         unsafe SSL_CTX_set_verify(context, mode, nil)
+        return authorities
     }
 
     private static func use(
@@ -181,7 +230,12 @@ import Memory
         unsafe _ = SSL_CTX_set_ex_data(context, 0, owner)
         unsafe openssl_set_name_callback(context, chooseCertificate, owner)
         unsafe SSL_CTX_set_alpn_select_cb(context, chooseProtocol, owner)
-        if settings.usesTickets { unsafe openssl_set_ticket_callback(context, protectTicket) }
+        if settings.usesTickets {
+            unsafe openssl_set_ticket_callback(context, protectTicket)
+            if settings.clientAuthentication != .off {
+                unsafe _ = SSL_CTX_set_session_ticket_cb(context, nil, judgeSession, owner)
+            }
+        }
         if unsafe !statuses.isEmpty {
             unsafe openssl_set_status_callback(context, stapleStatus, owner)
         }
@@ -275,6 +329,15 @@ private let stapleStatus: @convention(c) (OpaquePointer?, UnsafeMutableRawPointe
     return SSL_TLSEXT_ERR_OK
 }
 
+/// Decides on a session whose ticket was decrypted.
+private let judgeSession: SSL_CTX_decrypt_session_ticket_fn = {
+    _, session, _, _, status, argument in
+    guard status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW,
+        unsafe server(argument).mayResume(session)
+    else { return SSL_TICKET_RETURN_IGNORE_RENEW }
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW
+}
+
 /// Fetched once, because OpenSSL looks a cipher up by its name each time it is asked.
 ///
 /// `@unchecked Sendable`: immutable, and counted atomically.
@@ -309,7 +372,10 @@ private let protectTicket:
             encrypts != 0
             ? unsafe EVP_EncryptInit_ex(cipher, algorithm, nil, key.cipher, iv)
             : unsafe EVP_DecryptInit_ex(cipher, algorithm, nil, key.cipher, iv)
-        guard status == 1, unsafe ContextRules.setDigestKey(mac!, key.digest) else { return -1 }
+        // With the policy in the key of the digest, a ticket of another policy is none. Both
+        // together are as long as one block of SHA-256, so that this costs nothing.
+        guard status == 1, unsafe ContextRules.setDigestKey(mac!, key.digest + owner.policy)
+        else { return -1 }
         // 2: valid, and to be replaced by a new one. In TLS 1.3 a client uses a ticket once
         // (RFC 8446 C.4): without a new one every second connection would be a full handshake.
         let isSpent = unsafe SSL_version(ssl) == TLS1_3_VERSION

@@ -34,8 +34,10 @@ public struct CertificateFiles: Hashable, Sendable {
 
 /// What a listener asks of TLS.
 public struct ServerTLSSettings: Sendable {
-    public enum ClientAuthentication: Sendable { case off, optional, required }
+    public enum ClientAuthentication: UInt8, Sendable { case off, optional, required }
 
+    /// Whose settings these are: sessions resume at the listener of this name only.
+    public var listener = ""
     /// The first is used when no name fits.
     public var certificates: [CertificateFiles]
     public var minimumVersion = TLSVersion.tls12

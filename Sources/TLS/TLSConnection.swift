@@ -110,6 +110,7 @@ public import Memory
         let status = run(&input, &output) { unsafe SSL_do_handshake(ssl) }
         if status == 1 {
             if let client, unsafe !client.accepts(ssl) { return .failed(.wrongPin) }
+            if let server, let refusal = unsafe server.refusal(ssl) { return .failed(refusal) }
             isEstablished = true
             return .done
         }

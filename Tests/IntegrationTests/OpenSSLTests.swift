@@ -151,6 +151,34 @@ struct OpenSSLTests {
         #expect(try resumed(none) == "resumed 0 of 40\n")
     }
 
+    @Test(
+        "A session of a listener that asks for no certificate is worth nothing where one is required",
+        arguments: ["1.2", "1.3"], ["http/1.1", "h2"])
+    func sessionsOfOtherListeners(version: String, application: String) throws {
+        let server = try ScriptedServer(text: "app")
+        let certificate = try authority.certificate(["a.test"])
+        let closed = Machine.freePort()
+        var plan = ProxyPlan(
+            listener: "tls: { certificates: [\(certificate.entry)] }")
+        plan.listeners =
+            "closed:\n  address: 127.0.0.1:\(closed)\n  tls:\n"
+            + "    certificates: [\(certificate.entry)]\n"
+            + "    client_auth: require\n    client_ca: \(authority.file)\n"
+        plan.servers = [server.address]
+        let proxy = try ProxyProcess(plan)
+        func bring(from: UInt16, to: UInt16) throws -> String {
+            let answer = try run(
+                "/usr/bin/python3",
+                [
+                    Machine.support("tls_elsewhere.py"), "\(from)", "\(to)", authority.file,
+                    version, application,
+                ])
+            return answer.output + answer.errors
+        }
+        #expect(try bring(from: proxy.port, to: proxy.port) == "resumed answered True\n")
+        #expect(try bring(from: proxy.port, to: closed) == "refused\n")
+    }
+
     @Test("Client certificates: optional and required, known and unknown")
     func clientCertificates() throws {
         let certificate = try authority.certificate(["a.test"])

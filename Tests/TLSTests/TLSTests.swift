@@ -202,6 +202,98 @@ struct TLSTests {
         #expect(identity == nil)
     }
 
+    @Test("A session resumes only under the policy for clients that it was made under")
+    func policies() throws {
+        let certificate = try authority.certificate(["a.test"])
+        let other = try authority.certificate(["a.test"])
+        let mine = try authority.certificate(["somebody"])
+        let others = try Authority("others")
+        let second = others.file
+        /// Whether a session of one set of rules is resumed under another.
+        func resumes(
+            _ pair: PairOfFiles? = nil, from: (inout ServerTLSSettings) -> Void,
+            to: (inout ServerTLSSettings) -> Void
+        ) throws -> (isResumed: Bool, step: TLSConnection.Step, subject: String?) {
+            let rules = try client { settings in
+                settings.certificate = pair.map { CertificateFiles($0) }
+            }
+            var first = try Pair(server(certificate, change: from), rules)
+            #expect(first.shake().server == .done)
+            let read = first.sendDown([1])
+            #expect(read == [1])
+            let session = first.client.session()
+            // The certificate of the client is in its session: it does not show it again.
+            var again = try Pair(server(certificate, change: to), client(), session: session)
+            let outcome = again.shake()
+            return (again.server.isResumed, outcome.server, again.server.peerIdentity()?.subject)
+        }
+        func required(_ settings: inout ServerTLSSettings) {
+            settings.clientAuthentication = .required
+            settings.clientCAFile = authority.file
+        }
+        func optional(_ settings: inout ServerTLSSettings) {
+            settings.clientAuthentication = .optional
+            settings.clientCAFile = authority.file
+        }
+        // The same files, read again, are the same policy.
+        for rules in [required, optional] {
+            let same = try resumes(mine, from: rules, to: rules)
+            #expect(same.isResumed)
+            #expect(same.step == .done)
+            #expect(same.subject == "CN=somebody")
+        }
+        let nobody = try resumes(from: optional, to: optional)
+        #expect(nobody.isResumed)
+        #expect(nobody.subject == nil)
+        let open = try resumes(from: { _ in }, to: required)
+        #expect(!open.isResumed)
+        #expect(open.step == .failed(.noClientCertificate))
+        let asked = try resumes(from: optional, to: required)
+        #expect(asked.step == .failed(.noClientCertificate))
+        let elsewhere = try resumes(mine, from: required) {
+            required(&$0)
+            $0.listener = "other"
+        }
+        #expect(elsewhere.step == .failed(.noClientCertificate))
+        let foreign = try resumes(mine, from: optional) {
+            optional(&$0)
+            $0.clientCAFile = second
+        }
+        #expect(!foreign.isResumed)
+        #expect(foreign.step == .done)
+        #expect(foreign.subject == nil, "it was verified by another authority")
+        let renewed = try resumes(mine, from: required) {
+            required(&$0)
+            $0.certificates = [CertificateFiles(other)]
+        }
+        #expect(renewed.step == .failed(.noClientCertificate))
+    }
+
+    @Test("A session is not resumed once the client's certificate in it has expired")
+    func expiredSessions() throws {
+        let certificate = try authority.certificate(["a.test"])
+        let brief = try authority.certificate("somebody", seconds: 3)
+        let tls = try server(certificate) {
+            $0.clientAuthentication = .optional
+            $0.clientCAFile = authority.file
+        }
+        let rules = try client { $0.certificate = CertificateFiles(brief) }
+        var first = Pair(tls, rules)
+        #expect(first.shake().server == .done)
+        let read = first.sendDown([1])
+        #expect(read == [1])
+        let known = first.client.session()
+        let hasExpired = try eventually {
+            var again = try Pair(tls, client(), session: known)
+            #expect(again.shake().server == .done)
+            let subject = again.server.peerIdentity()?.subject
+            let isResumed = again.server.isResumed
+            #expect((subject != nil) == isResumed)
+            return !isResumed
+        }
+        #expect(hasExpired)
+    }
+
     @Test("A server is verified unless that is off: authority, name, pin")
     func verification() throws {
         let tls = try server(authority.certificate(["a.test", "127.0.0.1"]))

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 /// Certificates, made on the spot by the openssl command.
@@ -47,6 +48,37 @@ public final class Authority: Sendable {
                 + "-CAcreateserial -out \(base).pem")
         return PairOfFiles(certificate: base + ".pem", key: base + ".key")
     }
+
+    /// A certificate for a client that is valid for some seconds from now on.
+    public func certificate(_ name: String, seconds: Int) throws -> PairOfFiles {
+        let base = directory.file("brief-\(UInt32.random(in: 0 ... .max))")
+        try Self.openssl(
+            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=\(name) "
+                + "-keyout \(base).key -out \(base).csr")
+        let end = Date(timeIntervalSinceNow: Double(seconds)).formatted(.iso8601)
+        let digits = end.filter(\.isNumber) + "Z"
+        try Data().write(to: URL(fileURLWithPath: "\(base).database"))
+        try Data(
+            """
+            [ca]
+            default_ca = brief
+            [brief]
+            database = \(base).database
+            new_certs_dir = \(directory.path)
+            default_md = sha256
+            rand_serial = yes
+            policy = any
+            [any]
+            commonName = supplied
+
+            """.utf8
+        ).write(to: URL(fileURLWithPath: "\(base).conf"))
+        try Self.openssl(
+            "ca -batch -notext -config \(base).conf -cert \(file) -keyfile \(file).key "
+                + "-enddate \(digits) -in \(base).csr -out \(base).pem")
+        return PairOfFiles(certificate: base + ".pem", key: base + ".key")
+    }
+
     /// The serial number of a certificate, in hexadecimal digits.
     public func serial(_ pair: PairOfFiles) throws -> String {
         let words = ["x509", "-in", pair.certificate, "-noout", "-serial"]
