@@ -152,7 +152,7 @@ struct OpenSSLTests {
     }
 
     @Test(
-        "A session of a listener that asks for no certificate is worth nothing where one is required",
+        "A session from a listener without client_auth does not resume where it is required",
         arguments: ["1.2", "1.3"], ["http/1.1", "h2"])
     func sessionsOfOtherListeners(version: String, application: String) throws {
         let server = try ScriptedServer(text: "app")
