@@ -25,7 +25,7 @@ VOLUME ["/run/staithe", "/var/lib/staithe"]
 EXPOSE 8080 8443
 # SIGTERM finishes what is under way; see `process.shutdown`.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=2s --start-period=5s --retries=2 CMD ["/staithe", "health"]
+HEALTHCHECK --interval=5s --timeout=4s --start-period=5s --retries=2 CMD ["/staithe", "health"]
 LABEL org.opencontainers.image.title="staithe" \
     org.opencontainers.image.description="A load balancer that takes new servers while it runs" \
     org.opencontainers.image.licenses="Apache-2.0"

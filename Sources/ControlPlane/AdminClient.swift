@@ -2,6 +2,7 @@ import HTTP
 import HTTP1
 import Linux
 import Memory
+public import Timing
 
 /// Calls the admin socket of a running staithe, and waits for the answer.
 public struct AdminClient: Sendable {
@@ -9,6 +10,8 @@ public struct AdminClient: Sendable {
     public enum Failure: Error, Equatable, Sendable {
         case notRunning
         case notAllowed
+        /// The process is there and has said nothing for so long.
+        case silent(Interval)
         case broken(String)
     }
 
@@ -41,26 +44,78 @@ public struct AdminClient: Sendable {
         }
     }
 
-    /// Sends a request.
+    /// How long a process that is well may let a caller wait before it is asked whether it is.
+    public static let patience = Interval.seconds(3)
+
+    /// Sends a request, and waits for the answer.
+    ///
+    /// An answer may take as long as what it tells of: a drained server, names that are looked
+    /// up. So an answer that is late is waited for as long as the process answers
+    /// `GET /healthz`, which is asked every ``patience``.
     ///
     /// - Parameter body: to be sent as JSON.
     public func call(
         _ method: String, _ target: String, body: [UInt8]? = nil
     ) throws(Failure) -> Answer {
-        let bytes: [UInt8]
+        let socket = try send(method, target, body: body, within: Self.patience)
+        while !socket.waitUntilReadable(until: Clock.monotonic() + Self.patience) {
+            _ = try call("GET", "/healthz", within: Self.patience)
+        }
+        return try Self.receive(socket, within: Self.patience)
+    }
+
+    /// Sends a request whose answer takes no time, and waits for it.
+    ///
+    /// - Throws: ``Failure/silent(_:)`` when it has not come within `time`.
+    public func call(
+        _ method: String, _ target: String, within time: Interval
+    ) throws(Failure) -> Answer {
+        let deadline = Clock.monotonic() + time
+        let socket = try send(method, target, body: nil, within: time)
+        guard socket.waitUntilReadable(until: deadline) else { throw .silent(time) }
+        return try Self.receive(socket, within: time)
+    }
+
+    private func send(
+        _ method: String, _ target: String, body: [UInt8]?, within time: Interval
+    ) throws(Failure) -> FileDescriptor {
         do throws(Errno) {
-            let socket = try UnixSocket.connect(to: path)
+            let socket = try UnixSocket.connect(to: path, within: time)
             var request = "\(method) \(target) HTTP/1.1\r\nHost: staithe\r\nConnection: close\r\n"
             if let body {
                 request += "Content-Type: application/json\r\n"
                 request += "Content-Length: \(body.count)\r\n"
             }
             try socket.writeAll(Array((request + "\r\n").utf8) + (body ?? []))
-            bytes = try socket.readToEnd()
+            return socket
         } catch {
-            throw Self.failure(error)
+            throw error == .timedOut ? .silent(time) : Self.failure(error)
         }
-        return try Self.parse(bytes)
+    }
+
+    /// Reads the answer to its end, as long as bytes keep coming.
+    private static func receive(
+        _ socket: borrowing FileDescriptor, within time: Interval
+    ) throws(Failure) -> Answer {
+        var bytes: [UInt8] = []
+        while let more = try read(socket) {
+            bytes += more
+            guard bytes.count <= File.byteBound else { throw .broken("the answer has no end") }
+            guard socket.waitUntilReadable(until: Clock.monotonic() + time) else {
+                throw .silent(time)
+            }
+        }
+        return try parse(bytes)
+    }
+
+    private static func read(
+        _ socket: borrowing FileDescriptor
+    ) throws(Failure) -> [UInt8]? {
+        do throws(Errno) {
+            return try socket.readSome()
+        } catch {
+            throw failure(error)
+        }
     }
 
     /// Reads an answer whose end is the connection's.

@@ -59,20 +59,21 @@ public enum AdminSockets {
     /// Sockets that we may not use belong to somebody alive, too.
     private static func isAlive(_ path: String) -> Bool {
         do throws(Errno) {
-            _ = try UnixSocket.connect(to: path)
+            _ = try UnixSocket.beginConnecting(to: path)
             return true
         } catch {
-            return error == .permissionDenied
+            // A process that accepts nothing has a full queue, and is alive all the same.
+            return error == .permissionDenied || error == .again
         }
     }
 
     /// Who listens on a path: words for a sentence, `nil` for nobody.
     static func owner(of path: String) -> String? {
         do throws(Errno) {
-            let socket = try UnixSocket.connect(to: path)
+            let socket = try UnixSocket.beginConnecting(to: path)
             return UnixSocket.peer(of: socket).map { " (pid \($0.process))" } ?? ""
         } catch {
-            return error == .permissionDenied ? "" : nil
+            return error == .permissionDenied || error == .again ? "" : nil
         }
     }
 }

@@ -130,6 +130,21 @@ extension FileDescriptor {
         return content
     }
 
+    /// Waits until there is something to read, or the other end has closed.
+    ///
+    /// - Returns: `false` when nothing has come until `deadline`.
+    public borrowing func waitUntilReadable(until deadline: LoopInstant) -> Bool {
+        while true {
+            let now = Clock.monotonic()
+            let rest = now < deadline ? (deadline - now).nanoseconds : 0
+            var entry = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+            // A started millisecond counts, so that the last one is not spent in a loop.
+            let count = unsafe poll(&entry, 1, CInt(clamping: (rest + 999_999) / 1_000_000))
+            if count > 0 { return true }
+            if Clock.monotonic() >= deadline { return false }
+        }
+    }
+
     /// A pipe that is writable takes this much without waiting (PIPE_BUF); terminals and sockets
     /// do, too.
     private static let pieceByteCount = 4096

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+public import Timing
 
 /// Who sits at the other end of a Unix socket, as the kernel says it.
 public struct PeerCredentials: Sendable, Equatable, BitwiseCopyable {
@@ -32,15 +33,39 @@ public enum UnixSocket {
         return descriptor
     }
 
-    /// Connects and waits; reads and writes of the descriptor wait, too.
-    public static func connect(to path: String) throws(Errno) -> FileDescriptor {
+    /// Connects; reads and writes of the descriptor wait.
+    ///
+    /// - Parameter time: how long to wait for room in the queue of a process that accepts nothing.
+    /// - Throws: `ETIMEDOUT` when there was none; what `connect(2)` says otherwise.
+    public static func connect(
+        to path: String, within time: Interval
+    ) throws(Errno) -> FileDescriptor {
         let descriptor = try make(blocking: true)
+        let number = descriptor.number
+        // connect(2) of a Unix socket waits as long as a send may.
+        var limit = timeval(
+            tv_sec: Int(clamping: time.nanoseconds / 1_000_000_000),
+            tv_usec: max(1, Int(clamping: time.nanoseconds % 1_000_000_000 / 1000)))
+        let size = socklen_t(MemoryLayout<timeval>.size)
+        guard unsafe setsockopt(number, SOL_SOCKET, SO_SNDTIMEO, &limit, size) == 0 else {
+            throw .current
+        }
+        do throws(Errno) {
+            try connect(descriptor, to: path)
+        } catch {
+            throw error == .again ? .timedOut : error
+        }
+        return descriptor
+    }
+
+    private static func connect(
+        _ descriptor: borrowing FileDescriptor, to path: String
+    ) throws(Errno) {
         let number = descriptor.number
         let status = try unsafe withAddress(path) { address, length in
             unsafe linux_connect(number, address, length)
         }
         guard status == 0 else { throw .current }
-        return descriptor
     }
 
     /// Another descriptor for the same queue: sockets with a path cannot share it as those with

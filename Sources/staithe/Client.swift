@@ -67,14 +67,37 @@ struct Client {
         do throws(AdminClient.Failure) {
             return try admin.call(method, target, body: body)
         } catch {
-            switch error {
-            case .notRunning: throw Self.notRunning
-            case .notAllowed:
-                throw Self.failure(
-                    "you may not use \(admin.path); its owner and group may",
-                    ExitStatus.notAllowed)
-            case .broken(let reason): throw Self.failure("\(admin.path): \(reason)")
-            }
+            throw failure(error)
+        }
+    }
+
+    /// Says why there is no answer.
+    ///
+    /// - Returns: what is to be thrown.
+    func failure(_ failure: AdminClient.Failure) -> ExitCode {
+        switch failure {
+        case .notRunning: Self.notRunning
+        case .notAllowed:
+            Self.failure(
+                "you may not use \(admin.path); its owner and group may", ExitStatus.notAllowed)
+        case .silent(let time): Self.failure(Self.silence(admin.path, time))
+        case .broken(let reason): Self.failure("\(admin.path): \(reason)")
+        }
+    }
+
+    static func silence(_ path: String, _ time: Interval) -> String {
+        "staithe on \(path) has not answered for \(time.words): its process is stopped or "
+            + "overloaded"
+    }
+
+    /// Calls, and waits no longer than `time` for the answer.
+    func call(
+        _ method: String, _ target: String, within time: Interval
+    ) throws -> AdminClient.Answer {
+        do throws(AdminClient.Failure) {
+            return try admin.call(method, target, within: time)
+        } catch {
+            throw failure(error)
         }
     }
 
@@ -82,11 +105,17 @@ struct Client {
     func ask<Value: Decodable>(
         _ method: String, _ target: String, body: [UInt8]? = nil, as type: Value.Type = Value.self
     ) throws -> Value {
-        let answer = try call(method, target, body: body)
+        try Self.value(of: call(method, target, body: body), type)
+    }
+
+    /// Reads an answer; a problem is said and ends the command.
+    static func value<Value: Decodable>(
+        of answer: AdminClient.Answer, _ type: Value.Type = Value.self
+    ) throws -> Value {
         do throws(Problem) {
             return try answer.value(type)
         } catch {
-            throw Self.failure(error)
+            throw failure(error)
         }
     }
 
@@ -100,9 +129,11 @@ struct Client {
     // MARK: - Names
 
     /// The service that is meant when none is named.
-    func onlyService() throws -> String {
+    ///
+    /// - Parameter time: how long to wait for the answer; without it, as long as it may take.
+    func onlyService(within time: Interval? = nil) throws -> String {
         if let name = options.service { return name }
-        let services = try services()
+        let services = try services(within: time)
         guard services.count == 1, let only = services.first else {
             let names = services.map(\.name).joined(separator: ", ")
             throw Self.failure(
@@ -112,8 +143,15 @@ struct Client {
         return only.name
     }
 
-    func services() throws -> [ServiceAnswer] {
-        try ask("GET", "/v1/status", as: StatusAnswer.self).services
+    func services(within time: Interval? = nil) throws -> [ServiceAnswer] {
+        let target = "/v1/status"
+        let answer =
+            if let time {
+                try call("GET", target, within: time)
+            } else {
+                try call("GET", target)
+            }
+        return try Self.value(of: answer, StatusAnswer.self).services
     }
 
     /// The path of a server, in whichever service has it.

@@ -28,7 +28,8 @@ struct Health: ParsableCommand {
                     + running.joined(separator: ", "))
         }
         do throws(AdminClient.Failure) {
-            let answer = try AdminClient(path: path).call("GET", ready ? "/readyz" : "/healthz")
+            let answer = try AdminClient(path: path).call(
+                "GET", ready ? "/readyz" : "/healthz", within: AdminClient.patience)
             let health = AdminJSON.decode(HealthAnswer.self, answer.body)
             guard answer.status == 200 else {
                 throw AdminClient.Failure.broken(
@@ -40,6 +41,7 @@ struct Health: ParsableCommand {
             switch error {
             case .notRunning: throw Client.failure("nobody answers on \(path)")
             case .notAllowed: throw Client.failure("you may not use \(path)")
+            case .silent(let time): throw Client.failure(Client.silence(path, time))
             case .broken(let reason): throw Client.failure(reason)
             }
         }

@@ -35,13 +35,18 @@ struct Wait: ParsableCommand {
 
     func run() throws {
         let client = try Client(options)
-        let service = try name ?? client.onlyService()
-        let path = "/v1/services/\(AdminClient.segment(service))"
         let began = Clock.monotonic()
         let deadline = began + (Interval(words: timeout) ?? .zero)
+        let service: String
+        if let name {
+            service = name
+        } else {
+            service = try client.onlyService(within: Self.time(until: deadline))
+        }
+        let path = "/v1/services/\(AdminClient.segment(service))"
         while true {
-            let answer = try client.call("GET", path)
-            let known: ServiceAnswer? = answer.status == 404 ? nil : try value(of: answer)
+            let answer = try client.call("GET", path, within: Self.time(until: deadline))
+            let known: ServiceAnswer? = answer.status == 404 ? nil : try Client.value(of: answer)
             let up = known?.up ?? 0
             if up >= healthy {
                 return try say(answer, up, after: Clock.monotonic() - began, service)
@@ -53,12 +58,11 @@ struct Wait: ParsableCommand {
         }
     }
 
-    private func value(of answer: AdminClient.Answer) throws -> ServiceAnswer {
-        do throws(Problem) {
-            return try answer.value()
-        } catch {
-            throw Client.failure(error)
-        }
+    /// How long a call may wait: at the end of the time, too, a process that is well has a moment
+    /// for its answer.
+    private static func time(until deadline: LoopInstant) -> Interval {
+        let now = Clock.monotonic()
+        return now < deadline ? max(deadline - now, .seconds(1)) : .seconds(1)
     }
 
     private func say(

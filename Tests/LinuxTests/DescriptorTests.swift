@@ -120,7 +120,7 @@ struct ListeningSocketTests {
         #expect(throws: Errno.addressInUse) {
             _ = try UnixSocket.listen(at: path, mode: 0o600, backlog: 1)
         }
-        let client = try UnixSocket.connect(to: path)
+        let client = try UnixSocket.connect(to: path, within: .seconds(5))
         var kernel = try LinuxKernel(capacity: 1)
         switch kernel.accept(listener) {
         case .connection(let accepted, _):
@@ -132,6 +132,8 @@ struct ListeningSocketTests {
         }
         _ = consume client
         _ = consume listener
-        #expect(throws: Errno.connectionRefused) { _ = try UnixSocket.connect(to: path) }
+        #expect(throws: Errno.connectionRefused) {
+            _ = try UnixSocket.connect(to: path, within: .seconds(5))
+        }
     }
 }
