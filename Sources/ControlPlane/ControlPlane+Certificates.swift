@@ -50,7 +50,7 @@ extension ControlPlane {
 
     private func renewCertificates(isLastTry: Bool) {
         do throws(Credentials.Failure) {
-            let renewed = try Credentials(file, ticketKeys)
+            let renewed = try Credentials(file, ticketKeys, keeping: credentials)
             certificateComplaint = nil
             let before = credentials.listeners
             guard before.mapValues(\.contents) != renewed.listeners.mapValues(\.contents) else {

@@ -125,7 +125,7 @@ extension ControlPlane {
         do throws(Credentials.Failure) {
             credentials =
                 try file.asksForSameTLS(as: self.file)
-                ? self.credentials : Credentials(file, ticketKeys)
+                ? self.credentials : Credentials(file, ticketKeys, keeping: self.credentials)
         } catch {
             return completion(.unusable(error))
         }

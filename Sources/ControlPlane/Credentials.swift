@@ -3,7 +3,8 @@ import TLS
 
 /// What TLS needs of a configuration, read from its files: all of it, or the first problem.
 ///
-/// A class for its identity alone: another object is another set of certificates.
+/// A class for its identity alone; an object in it, too, is another as soon as anything of it
+/// is: its settings, or the contents of a file.
 final class Credentials {
     /// By the listener's name.
     let listeners: [String: ServerTLS]
@@ -26,8 +27,11 @@ final class Credentials {
         services = [:]
     }
 
+    /// - Parameter known: what has not changed is taken from there, so that whoever has it
+    ///   knows that it is the same.
     init(
-        _ configuration: ProxyConfiguration, _ keys: TicketKeys, refusesExpired: Bool = false
+        _ configuration: ProxyConfiguration, _ keys: TicketKeys, keeping known: Credentials? = nil,
+        refusesExpired: Bool = false
     ) throws(Failure) {
         var listeners: [String: ServerTLS] = [:]
         for (index, listener) in configuration.listeners.enumerated() {
@@ -37,7 +41,9 @@ final class Credentials {
             settings.protocols = listener.alpn
             settings.refusesExpired = refusesExpired
             do throws(TLSProblem) {
-                listeners[listener.name] = try ServerTLS(settings, ticketKeys: keys)
+                let tls = try ServerTLS(settings, ticketKeys: keys)
+                let old = known?.listeners[listener.name]
+                listeners[listener.name] = old.flatMap { $0.isSame(as: tls) ? $0 : nil } ?? tls
             } catch {
                 throw Failure(part: .listener(index), problem: error)
             }
@@ -46,7 +52,9 @@ final class Credentials {
         for (index, service) in configuration.services.enumerated() {
             guard let tls = service.tls else { continue }
             do throws(TLSProblem) {
-                services[service.name] = try ClientTLS(ClientTLSSettings(tls, service.spoken))
+                let tls = try ClientTLS(ClientTLSSettings(tls, service.spoken))
+                let old = known?.services[service.name]
+                services[service.name] = old.flatMap { $0.isSame(as: tls) ? $0 : nil } ?? tls
             } catch {
                 throw Failure(part: .service(index), problem: error)
             }

@@ -22,7 +22,26 @@ struct Secure: ~Copyable {
     init(_ tls: consuming TLSConnection) { self.tls = tls }
 }
 
-/// The session of the last connection to a server, if there is one.
+/// What one loop has of TLS towards one server, by its cell.
 struct SessionSlot: ~Copyable {
+    /// Of the last connection, if there was one.
     var session: TLSSession?
+    /// The rules and the name by which the server is verified now.
+    private var rules: ClientTLS?
+    private var name = ""
+    /// Counts the changes of both. A connection of an earlier generation may end what it has
+    /// begun, and begins nothing more.
+    private(set) var generation: UInt32 = 0
+
+    /// Takes over what a snapshot says.
+    ///
+    /// - Returns: whether it is something else: then nothing that was verified before counts.
+    mutating func adopt(_ rules: ClientTLS?, name: String) -> Bool {
+        guard self.rules !== rules || rules != nil && self.name != name else { return false }
+        self.rules = rules
+        self.name = name
+        session = nil
+        generation &+= 1
+        return true
+    }
 }

@@ -33,6 +33,8 @@ struct Upstream: ~Copyable {
     let cell: Int32
     var deadline = LoopInstant.never
     let since: LoopInstant
+    /// Of its ``SessionSlot``, when it was opened.
+    let trust: UInt32
     var requestCount: UInt32 = 0
     var phase = Phase.connecting
     var ready: Readiness = []
@@ -41,10 +43,11 @@ struct Upstream: ~Copyable {
     /// The server waits for a PROXY header before anything else.
     var owesAnnouncement = false
 
-    init(socket: consuming FileDescriptor, cell: Int, since: LoopInstant) {
+    init(socket: consuming FileDescriptor, cell: Int, since: LoopInstant, trust: UInt32) {
         self.socket = socket
         self.cell = Int32(cell)
         self.since = since
+        self.trust = trust
     }
 
     /// Its peer may have closed it a moment ago, so a failure before the first byte of an

@@ -255,7 +255,9 @@ extension Worker where Kernel: ~Copyable {
         case .failed(let error):
             attemptFailed(turn, connectReason(error), nothingSent: true)
         case .started(let socket):
-            let server = servers.insert(Upstream(socket: socket, cell: cell, since: now))
+            let server = servers.insert(
+                Upstream(
+                    socket: socket, cell: cell, since: now, trust: tlsSessions[cell].generation))
             server.value.owesAnnouncement =
                 turn.value.service?.value.proxyHeader.isEmpty == false
             secure(server, for: turn)
@@ -551,7 +553,8 @@ extension Worker where Kernel: ~Copyable {
         }
         let limits = service.value.connections
         let flags = ServerFlags(rawValue: cells[cell].flags.load(ordering: .relaxed))
-        guard drainDeadline == nil, !flags.isDraining, limits.idlePerServer > 0,
+        guard server.value.trust == tlsSessions[cell].generation, drainDeadline == nil,
+            !flags.isDraining, limits.idlePerServer > 0,
             server.value.ready.isDisjoint(with: [.peerFinished, .broken]),
             Int(server.value.requestCount) < limits.maximumRequests ?? .max,
             now - server.value.since < limits.maximumAge

@@ -45,6 +45,13 @@ extension Worker where Kernel: ~Copyable {
     mutating func adoptServices(of snapshot: Snapshot) {
         var isNamed = [Bool](repeating: false, count: serviceCapacity)
         limitedServiceCount = 0
+        // First, so that nothing below sends a request on a connection of before.
+        for service in snapshot.services {
+            for member in service.members
+            where tlsSessions[member.cell].adopt(service.tls, name: member.tlsName) {
+                renewTrust(cell: member.cell)
+            }
+        }
         for service in snapshot.services {
             isNamed[service.id] = true
             if service.configuration.limits.requestsPerServer != nil { limitedServiceCount += 1 }

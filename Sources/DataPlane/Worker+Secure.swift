@@ -483,7 +483,15 @@ extension Worker where Kernel: ~Copyable {
         if !state.value.pending.isEmpty { server.value.ready.remove(.writable) }
     }
 
+    /// The server is verified by other rules, or another name, from now on: requests go on
+    /// connections that are made by them.
+    mutating func renewTrust(cell: Int) {
+        closeIdle(cell: cell)
+        endSessions(cell: cell)
+    }
+
     mutating func keepSession(_ server: Server) {
+        guard server.value.trust == tlsSessions[Int(server.value.cell)].generation else { return }
         let session = secure(server.value.link).value.tls.session()
         tlsSessions[Int(server.value.cell)].session = consume session
     }

@@ -432,6 +432,8 @@ extension Worker where Kernel: ~Copyable {
                 HTTP2Session(role: .client, settings: HTTP2Settings()), owner: .server(server),
                 cell: server.value.cell, now: now))
         session.value.isSecure = server.value.link.kind == .secure
+        // Verified by rules that have changed meanwhile: for those who wait for it, and no more.
+        session.value.isEnding = server.value.trust != tlsSessions[cell].generation
         session.value.streamLimit = service.value.connections.maximumRequests ?? .max
         session.value.idleTimeout = service.value.connections.idle
         session.value.next = sessionsOfCell[cell]
@@ -444,7 +446,9 @@ extension Worker where Kernel: ~Copyable {
     mutating func openStream(_ turn: Turn, on session: Place<Session>) -> Bool {
         guard !servers.isFull, !streams.isFull else { return false }
         let server = servers.insert(
-            Upstream(socket: .none, cell: Int(session.value.cell), since: now))
+            Upstream(
+                socket: .none, cell: Int(session.value.cell), since: now,
+                trust: tlsSessions[Int(session.value.cell)].generation))
         let stream = insertStream(session, owner: .server(server), id: 0)
         stream.value.answersHead = turn.value.head.method == .head
         server.value.link = Link(kind: .stream, slot: stream.token.slot)

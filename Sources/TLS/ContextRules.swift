@@ -85,6 +85,13 @@ enum ContextRules {
             advice: "give a readable file with certificates in PEM")
     }
 
+    /// Whether the dates of a certificate allow it at this moment.
+    static func isValidNow(_ certificate: OpaquePointer) -> Bool {
+        // Negative: in the past; positive: in the future; 0: not readable (X509_cmp_time(3)).
+        unsafe X509_cmp_current_time(X509_get0_notBefore(certificate)) < 0
+            && X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0
+    }
+
     /// Prepares an HMAC with SHA-256.
     static func setDigestKey(_ mac: OpaquePointer, _ key: [UInt8]) -> Bool {
         unsafe openssl_set_digest_key(mac, key, key.count) == 1

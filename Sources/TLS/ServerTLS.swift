@@ -24,6 +24,7 @@ import Memory
     private let clientAuthentication: ServerTLSSettings.ClientAuthentication
     /// What is stapled to each certificate that has something; the contexts keep them alive.
     private let statuses: [(leaf: OpaquePointer, bytes: [UInt8])]
+    private let settings: ServerTLSSettings
 
     /// Reads the files and checks that each key belongs to its certificate.
     public init(_ settings: ServerTLSSettings, ticketKeys: TicketKeys) throws(TLSProblem) {
@@ -44,6 +45,7 @@ import Memory
         for group in groups {
             for certificate in group.certificates { hasher.combine(certificate.contents) }
         }
+        self.settings = settings
         clientAuthentication = settings.clientAuthentication
         unsafe statuses = unsafe groups.flatMap(\.certificates).compactMap { certificate in
             unsafe certificate.status.isEmpty ? nil : (certificate.leaf, certificate.status)
@@ -90,6 +92,12 @@ import Memory
         for index in unsafe contexts.indices { unsafe SSL_CTX_free(contexts[index]) }
     }
 
+    /// Whether connections under `other` could as well be under this: the same settings, and
+    /// files with the same contents.
+    public func isSame(as other: ServerTLS) -> Bool {
+        settings == other.settings && contents == other.contents
+    }
+
     /// The context with which a connection begins; the name it asks for may change it.
     var first: OpaquePointer { unsafe contexts[0] }
 
@@ -118,7 +126,7 @@ import Memory
             return clientAuthentication == .required ? .noClientCertificate : nil
         }
         guard unsafe SSL_get_verify_result(ssl) == X509_V_OK else { return .untrusted }
-        return unsafe Self.isValidNow(peer) ? nil : .expired
+        return unsafe ContextRules.isValidNow(peer) ? nil : .expired
     }
 
     /// Whether a session that a client brings may be resumed. What it holds was verified when
@@ -127,13 +135,7 @@ import Memory
         guard clientAuthentication != .off else { return true }
         guard let session = unsafe session, let peer = unsafe SSL_SESSION_get0_peer(session)
         else { return clientAuthentication == .optional }
-        return unsafe Self.isValidNow(peer)
-    }
-
-    private static func isValidNow(_ certificate: OpaquePointer) -> Bool {
-        // Negative: in the past; positive: in the future; 0: not readable (X509_cmp_time(3)).
-        unsafe X509_cmp_current_time(X509_get0_notBefore(certificate)) < 0
-            && X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0
+        return unsafe ContextRules.isValidNow(peer)
     }
 
     // MARK: - Names

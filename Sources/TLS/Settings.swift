@@ -33,7 +33,7 @@ public struct CertificateFiles: Hashable, Sendable {
 }
 
 /// What a listener asks of TLS.
-public struct ServerTLSSettings: Sendable {
+public struct ServerTLSSettings: Hashable, Sendable {
     public enum ClientAuthentication: UInt8, Sendable { case off, optional, required }
 
     /// Whose settings these are: sessions resume at the listener of this name only.

@@ -31,6 +31,8 @@ public import Memory
     private let ports: UnsafeMutablePointer<Ports>
     private let server: ServerTLS?
     private let client: ClientTLS?
+    /// The server's; empty for a connection that a client has opened.
+    private let name: String
     public private(set) var isEstablished = false
     private var hasSaidGoodbye = false
 
@@ -38,6 +40,7 @@ public import Memory
     public init(server: ServerTLS) {
         self.server = server
         client = nil
+        name = ""
         (unsafe ssl, unsafe ports) = unsafe Self.make(server.first)
         unsafe SSL_set_accept_state(ssl)
     }
@@ -50,6 +53,7 @@ public import Memory
     ) {
         server = nil
         self.client = client
+        self.name = name
         (unsafe ssl, unsafe ports) = unsafe Self.make(client.context)
         unsafe SSL_set_connect_state(ssl)
         let isAddress = Self.isAddress(name)
@@ -66,7 +70,8 @@ public import Memory
             }
         }
         switch session {
-        case .some(let known): unsafe _ = SSL_set_session(ssl, known.session)
+        case .some(let known):
+            if client.accepts(known, for: name) { unsafe _ = SSL_set_session(ssl, known.session) }
         case .none: break
         }
     }
@@ -313,15 +318,15 @@ public import Memory
         return (subject, Hexadecimal.text(digest[..<Int(count)]))
     }
 
-    /// The session as it is now, for the next connection to the same server; `nil` when it
-    /// cannot be used again.
+    /// The session as it is now, for the next connection to the same server under the same
+    /// rules; `nil` when it cannot be used again, and of a connection that a client has opened.
     public func session() -> TLSSession? {
-        guard let session = unsafe SSL_get1_session(ssl) else { return nil }
+        guard let client, let session = unsafe SSL_get1_session(ssl) else { return nil }
         guard unsafe SSL_SESSION_is_resumable(session) == 1 else {
             unsafe SSL_SESSION_free(session)
             return nil
         }
-        return unsafe TLSSession(session)
+        return unsafe TLSSession(session, owner: client, name: name)
     }
 }
 

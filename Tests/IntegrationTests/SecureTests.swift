@@ -216,6 +216,44 @@ struct SecureTests {
         #expect(try proxy.ask(get("/y")).text == "secure /y")
     }
 
+    @Test(
+        "A server that is verified from now on is not trusted for what was not verified before",
+        arguments: ["http/1.1", "h2"])
+    func verifiedFromNowOn(spoken: String) throws {
+        let others = try Authority("others")
+        let server = try ScriptedServer(text: "app")
+        // Speaks both versions, and gives tickets.
+        let behind = try ProxyProcess(
+            plan([others.certificate(["localhost"])], servers: [server.address]))
+        for connections in ["{}", "{ idle_per_server: 0 }"] {
+            func service(_ tls: String) -> ProxyPlan {
+                var plan = ProxyPlan(
+                    service: "tls: \(tls)\nretries: off\nprotocol: \(spoken)\n"
+                        + "connections: \(connections)")
+                plan.servers = ["\"https://localhost:\(behind.port)\""]
+                return plan
+            }
+            var open = service("{ verify: false }")
+            let proxy = try ProxyProcess(open)
+            for _ in 0..<3 { #expect(try proxy.ask(get("/")).text == "app") }
+            for tls in ["{ ca: \(authority.file) }", "{ ca: \(others.file), server_name: b.test }"]
+            {
+                var strict = service(tls)
+                strict.port = proxy.port
+                try proxy.rewrite(strict)
+                #expect(try proxy.command("reload").status == 0)
+                for _ in 0..<3 {
+                    let answer = try proxy.ask(get("/"))
+                    #expect(answer.status == 502, "\(tls) \(connections): \(answer.text)")
+                }
+                open.port = proxy.port
+                try proxy.rewrite(open)
+                #expect(try proxy.command("reload").status == 0)
+                #expect(try proxy.ask(get("/")).text == "app")
+            }
+        }
+    }
+
     @Test("check names the file, the place and the way out, and status tells how long is left")
     func diagnosis() throws {
         let one = try authority.certificate(["a.test"])

@@ -222,8 +222,7 @@ struct TLSTests {
             let read = first.sendDown([1])
             #expect(read == [1])
             let session = first.client.session()
-            // The certificate of the client is in its session: it does not show it again.
-            var again = try Pair(server(certificate, change: to), client(), session: session)
+            var again = try Pair(server(certificate, change: to), rules, session: session)
             let outcome = again.shake()
             return (again.server.isResumed, outcome.server, again.server.peerIdentity()?.subject)
         }
@@ -254,19 +253,20 @@ struct TLSTests {
             required(&$0)
             $0.listener = "other"
         }
-        #expect(elsewhere.step == .failed(.noClientCertificate))
+        #expect(!elsewhere.isResumed)
+        #expect(elsewhere.step == .done)
         let foreign = try resumes(mine, from: optional) {
             optional(&$0)
             $0.clientCAFile = second
         }
         #expect(!foreign.isResumed)
-        #expect(foreign.step == .done)
-        #expect(foreign.subject == nil, "it was verified by another authority")
+        #expect(foreign.step == .failed(.untrusted))
         let renewed = try resumes(mine, from: required) {
             required(&$0)
             $0.certificates = [CertificateFiles(other)]
         }
-        #expect(renewed.step == .failed(.noClientCertificate))
+        #expect(!renewed.isResumed)
+        #expect(renewed.step == .done)
     }
 
     @Test("A session is not resumed once the client's certificate in it has expired")
@@ -283,15 +283,39 @@ struct TLSTests {
         let read = first.sendDown([1])
         #expect(read == [1])
         let known = first.client.session()
-        let hasExpired = try eventually {
-            var again = try Pair(tls, client(), session: known)
-            #expect(again.shake().server == .done)
-            let subject = again.server.peerIdentity()?.subject
+        let hasExpired = eventually {
+            var again = Pair(tls, rules, session: known)
+            let outcome = again.shake().server
             let isResumed = again.server.isResumed
-            #expect((subject != nil) == isResumed)
+            #expect(outcome == (isResumed ? .done : .failed(.expired)))
             return !isResumed
         }
         #expect(hasExpired)
+    }
+
+    @Test("A session with a server counts for the rules and the name that it was made under")
+    func sessionsOfRules() throws {
+        let tls = try server(authority.certificate(["a.test", "b.test"]))
+        let lax = try client { $0.verifies = false }
+        let strict = try client()
+        let others = try Authority("other")
+        let foreign = try client { $0.caFile = others.file }
+        var first = Pair(tls, lax)
+        #expect(first.shake().client == .done)
+        let read = first.sendDown([1])
+        #expect(read == [1])
+        let known = first.client.session()
+        for (rules, name, isResumed, outcome) in [
+            (lax, "a.test", true, TLSConnection.Step.done), (lax, "b.test", false, .done),
+            (strict, "a.test", false, .done), (foreign, "a.test", false, .failed(.untrusted)),
+        ] {
+            var again = Pair(tls, rules, name: name, session: known)
+            #expect(again.shake().client == outcome)
+            let hasResumed = again.client.isResumed
+            #expect(hasResumed == isResumed, "\(name)")
+        }
+        #expect(try client().isSame(as: strict))
+        #expect(!lax.isSame(as: strict))
     }
 
     @Test("A server is verified unless that is off: authority, name, pin")
