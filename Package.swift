@@ -177,7 +177,9 @@ let package = Package(
                 "Discovery", "Balancing", "Configuration", "Resolving", "Linux", "Timing",
             ],
             exclude: ["Samples"], swiftSettings: house),
-        tests("ControlPlaneTests", of: ["ControlPlane", "Configuration", "Telemetry", "Timing"]),
+        tests(
+            "ControlPlaneTests",
+            of: ["ControlPlane", "Configuration", "HTTP", "Memory", "Telemetry", "Timing"]),
         tests("StatisticsTests", of: ["Statistics", "Numerics"]),
         tests("TheoryTests", of: ["Theory"]),
         tests(

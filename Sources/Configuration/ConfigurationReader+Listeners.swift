@@ -342,17 +342,18 @@ extension ConfigurationReader {
                 read(field, into: &limits.connectionsPerClient) { text in
                     Value.orOff(text) { Value.integer($0, in: 1...10_000_000) }
                 }
-            // Both of a head must fit into one large block of a connection.
             case "request_line":
                 read(field, into: &limits.requestLineBytes) { text in
-                    Value.size(text, in: 64...32 << 10).map { Int($0) }
+                    Value.size(text, in: Bounds.requestLine).map { Int($0) }
                 }
             case "header_size":
                 read(field, into: &limits.headerBytes) { text in
-                    Value.size(text, in: 256...64 << 10).map { Int($0) }
+                    Value.size(text, in: Bounds.header).map { Int($0) }
                 }
             case "header_count":
-                read(field, into: &limits.headerCount) { Value.integer($0, in: 1...1000) }
+                read(field, into: &limits.headerCount) {
+                    Value.integer($0, in: Bounds.headerCount)
+                }
             case "h2_streams":
                 read(field, into: &limits.concurrentStreams) { Value.integer($0, in: 1...10_000) }
             case "body_size":

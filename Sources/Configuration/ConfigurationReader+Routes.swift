@@ -213,7 +213,9 @@ extension ConfigurationReader {
             case "status":
                 hasStatus = true
                 status = value(field, example: "200") { Value.integer($0, in: 200...599) }
-            case "body": body = text(of: field)
+            case "body":
+                body = text(of: field)
+                if let body, body.text.utf8.count > Bounds.respondBody { refuse(body, field) }
             case "type": read(field, into: &type, Value.headerValue)
             default: break
             }
@@ -232,11 +234,27 @@ extension ConfigurationReader {
         return .respond(status: status, body: body?.text ?? "", type: type)
     }
 
+    private func refuse(_ body: FilledText, _ field: Field) {
+        report(
+            .outOfRange,
+            "the body has \(body.text.utf8.count) bytes, and a fixed answer has at most "
+                + "\(Bounds.respondBody)", at: body.place, path: field.path,
+            help: "shorten it, or let a server answer with the file")
+    }
+
     // MARK: - Changes
 
     private func readHeaderChanges(_ field: Field, into route: inout RouteConfiguration) {
         eachField(of: field.value, as: .named(.headerChanges), at: field.path) { field in
             let fields = headerFields(of: field, Value.changeableHeaderName)
+            let byteCount = fields.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 }
+            if byteCount > Bounds.headerChanges {
+                report(
+                    .outOfRange,
+                    "these headers take \(byteCount) bytes, and a route may set at most "
+                        + "\(Bounds.headerChanges)", at: field.value.place, path: field.path,
+                    help: "set fewer or shorter headers")
+            }
             if field.key == "request" {
                 route.requestHeaders.setting = fields
             } else {
@@ -353,7 +371,7 @@ extension Value {
         let isClean = text.utf8.allSatisfy {
             $0 > 0x20 && $0 < 0x7F && !"\"<>\\^`".utf8.contains($0)
         }
-        guard isURL, isClean, text.utf8.count <= 4096 else {
+        guard isURL, isClean, text.utf8.count <= Bounds.redirectTarget else {
             return .failure(
                 ValueMistake(
                     .badAddress, "is not a URL to redirect to",

@@ -312,7 +312,7 @@ extension ConfigurationReader {
                 read(field, into: &retries.backoff) { Value.duration($0, allowsZero: true) }
             case "buffer":
                 read(field, into: &retries.bufferBytes) { text in
-                    Value.size(text, in: 0...1 << 30).map { Int($0) }
+                    Value.size(text, in: Bounds.retryBuffer).map { Int($0) }
                 }
             default: break
             }

@@ -10,7 +10,13 @@ extension Value {
 
     /// RFC 9110 §5.6.2.
     static func headerName(_ text: String) -> Parsed<String> {
-        guard isToken(text), text.utf8.count <= 256 else {
+        guard text.utf8.count <= Bounds.headerName else {
+            return .failure(
+                ValueMistake(
+                    .badHeader, "is not the name of a header: it is too long",
+                    help: "use at most \(Bounds.headerName) characters"))
+        }
+        guard isToken(text) else {
             return .failure(
                 ValueMistake(
                     .badHeader, "is not the name of a header",
@@ -45,7 +51,13 @@ extension Value {
     static func headerValue(_ text: String) -> Parsed<String> {
         let isClean = text.utf8.allSatisfy { $0 == 0x09 || $0 >= 0x20 && $0 != 0x7F }
         let isTrimmed = ![" ", "\t"].contains(where: { text.hasPrefix($0) || text.hasSuffix($0) })
-        guard isClean, isTrimmed, text.utf8.count <= 8192 else {
+        guard text.utf8.count <= Bounds.headerValue else {
+            return .failure(
+                ValueMistake(
+                    .badHeader, "is not the value of a header: it is too long",
+                    help: "write at most \(Bounds.headerValue) bytes"))
+        }
+        guard isClean, isTrimmed else {
             return .failure(
                 ValueMistake(
                     .badHeader, "is not the value of a header",

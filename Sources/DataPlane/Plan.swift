@@ -284,8 +284,10 @@ struct ListenerPlan: BitwiseCopyable {
             headerBytes: configuration.limits.headerBytes,
             headerCount: configuration.limits.headerCount)
         responseHeadLimits = HeadLimits(
-            requestLineBytes: 8 << 10, headerBytes: max(32 << 10, configuration.limits.headerBytes),
-            headerCount: max(200, configuration.limits.headerCount))
+            requestLineBytes: Bounds.statusLine,
+            headerBytes: max(Bounds.leastResponseHeader, configuration.limits.headerBytes),
+            headerCount: max(
+                Bounds.leastResponseHeaderCount, configuration.limits.headerCount))
         handshakeTimeout = configuration.timeouts.handshake
         isStrictAboutNames = configuration.tls?.isStrict == true
         speaksHTTP1 = configuration.protocols.contains(.http1)
@@ -373,7 +375,8 @@ struct HeadEdits: BitwiseCopyable {
         let start = store.bytes.count
         // A field that is set replaces what was there.
         for name in changes.removing + changes.setting.map(\.name) {
-            let bytes = Array(name.utf8.prefix(255))
+            // A name has at most 255 bytes (``Bounds/headerName``).
+            let bytes = Array(name.utf8)
             store.bytes.append(UInt8(bytes.count))
             store.bytes += bytes
         }
@@ -436,7 +439,7 @@ struct RoutePlan: BitwiseCopyable {
         retryBits = route.retries.conditions.rawValue
         retriesAllMethods = route.retries.methods == .all
         retryBackoff = route.retries.backoff
-        replayBytes = min(route.retries.bufferBytes, 64 << 10)
+        replayBytes = route.retries.bufferBytes
         if route.stripsPrefix, case .prefix(let prefix) = route.path {
             stripByteCount = prefix.utf8.count
         }

@@ -127,7 +127,9 @@ extension Worker where Kernel: ~Copyable {
         let bytes = turn.value.client.value.input
             .span(from: start, to: start + turn.value.head.headByteCount)
         for index in 0..<fields.count
-        where turn.value.plan.value.isName(bytes, fields[index].nameRange, name) {
+        where Self.isKeepable(fields[index].valueRange)
+            && turn.value.plan.value.isName(bytes, fields[index].nameRange, name)
+        {
             return fields[index].valueRange
         }
         return .empty

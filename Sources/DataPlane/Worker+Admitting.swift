@@ -131,8 +131,8 @@ extension Worker where Kernel: ~Copyable {
             .span(from: start, to: start + turn.value.head.headByteCount)
         for index in 0..<fields.count {
             let line = fields[index]
-            if plan.value.isName(bytes, line.nameRange, name),
-                line.valueRange.count > 0, line.valueRange.count <= 128
+            if Self.isKeepable(line.valueRange),
+                plan.value.isName(bytes, line.nameRange, name)
             {
                 return true
             }

@@ -353,6 +353,11 @@ extension Worker where Kernel: ~Copyable {
         scratch.value.append("\r\n")
     }
 
+    /// Whether a client's identifier is short enough to be kept; a longer one is replaced.
+    static func isKeepable(_ identifier: ByteRange) -> Bool {
+        identifier.count > 0 && identifier.count <= 128
+    }
+
     /// The identifier that the client brought, back to it.
     mutating func appendKeptRequestID(_ turn: Turn, _ listener: Int) {
         let client = turn.value.client
@@ -361,7 +366,7 @@ extension Worker where Kernel: ~Copyable {
         let start = turn.value.headStart
         for index in 0..<fields.count {
             let line = fields[index]
-            guard
+            guard Self.isKeepable(line.valueRange),
                 turn.value.plan.value.isName(
                     client.value.input.span(
                         from: start, to: start + turn.value.head.headByteCount),

@@ -1,3 +1,4 @@
+import Configuration
 import HTTP
 import HTTP1
 import Linux
@@ -11,7 +12,7 @@ extension Worker where Kernel: ~Copyable {
     var spliceFloor: UInt64 { 256 << 10 }
 
     /// Content up to this size is copied behind the head, so that one `send` takes both.
-    var joinLimit: Int { 4 << 10 }
+    var joinLimit: Int { Bounds.joinedContent }
 
     /// Sets when the exchange is looked at again, `total` allowing.
     mutating func setExchangeDeadline(_ turn: Turn, _ deadline: LoopInstant) {
@@ -90,11 +91,15 @@ extension Worker where Kernel: ~Copyable {
         pumpRequest(turn)
     }
 
-    /// Moves what is left in the scratch block into a block of its own, for later.
+    /// Moves what is left in the scratch block into a block of its own, for later. It fits
+    /// (``Bounds/block``).
+    ///
+    /// - Returns: `false` when there is no block.
     mutating func keep(_ output: inout Buffer) -> Bool {
         let size: BufferPool.Size =
             scratch.value.count <= BufferPool.smallByteCount ? .small : .large
-        guard var block = blocks.take(size) else { return false }
+        guard scratch.value.count <= BufferPool.largeByteCount, var block = blocks.take(size)
+        else { return false }
         block.append(scratch.value.bytes)
         blocks.recycle(exchange(&output, with: block))
         return true

@@ -163,7 +163,7 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     /// Ciphertext on its way in and out; empty between two calls.
     let cipherIn: Place<Buffer>
     let cipherOut: Place<Buffer>
-    var fields = FieldSection()
+    var fields = FieldSection(capacity: Bounds.headerCount.upperBound)
     /// The exchange whose head the field section describes.
     var fieldsOwner = Token(slot: 0, generation: 0)
     var date = DateText()

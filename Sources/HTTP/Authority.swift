@@ -4,13 +4,17 @@ public import Memory
 ///
 /// Stricter than RFC 3986 §3.2.2, because routes compare hosts byte by byte: a name consists of
 /// letters, digits, `-`, `.`, `_` and `~`, so neither percent-encoding nor sub-delims; no label
-/// is empty; an address in brackets is IPv6 without a zone. No user information.
+/// is empty; an address in brackets is IPv6 without a zone. No user information. A name has at
+/// most 255 bytes (RFC 1035 §2.3.4).
 public struct Authority: Sendable, BitwiseCopyable, Equatable {
     /// The name or the address, with the brackets of an IPv6 address, without the dot that may
     /// end a name. Empty when the value is.
     public var hostRange: ByteRange
     /// 0 when there is none.
     public var port: UInt16
+
+    /// In bytes: no name is longer (RFC 1035 §2.3.4), and no port than five digits.
+    public static let maximumByteCount = 255 + 6
 
     private init() {
         hostRange = .empty
@@ -26,6 +30,7 @@ public struct Authority: Sendable, BitwiseCopyable, Equatable {
         hostRange = range
         port = 0
         guard !range.isEmpty else { return }
+        guard range.count <= Self.maximumByteCount else { return nil }
         var cursor: Int
         if bytes.byte(range.lower) == UInt8(ascii: "[") {
             guard let end = Self.endOfAddress(bytes, range) else { return nil }
@@ -36,7 +41,7 @@ public struct Authority: Sendable, BitwiseCopyable, Equatable {
             guard cursor > range.lower else { return nil }
             let endsInDot = bytes.byte(cursor &- 1) == UInt8(ascii: ".")
             hostRange = ByteRange(range.lower, endsInDot ? cursor &- 1 : cursor)
-            guard !hostRange.isEmpty else { return nil }
+            guard !hostRange.isEmpty, hostRange.count <= 255 else { return nil }
         }
         guard cursor < range.upper else { return }
         guard bytes.byte(cursor) == UInt8(ascii: ":") else { return nil }

@@ -31,23 +31,27 @@ public struct FieldLine: Sendable, BitwiseCopyable {
 /// One per loop, allocated once and used for every head: what it holds is valid until the next
 /// head is parsed.
 public struct FieldSection: ~Copyable {
-    public static let capacity = 256
+    /// Field lines, unless somebody says otherwise.
+    public static let usualCapacity = 256
 
     private var lines: FixedArray<FieldLine>
     public private(set) var count = 0
 
-    public init() {
+    /// - Parameter capacity: the most field lines that it holds.
+    public init(capacity: Int = usualCapacity) {
         let none = FieldLine(
             name: .other, isHopByHop: false, nameRange: .empty, valueRange: .empty,
             lineRange: .empty)
-        lines = FixedArray(repeating: none, count: Self.capacity)
+        lines = FixedArray(repeating: none, count: capacity)
     }
+
+    public var capacity: Int { lines.count }
 
     public mutating func removeAll() { count = 0 }
 
     /// - Returns: `false` when there is no place left.
     public mutating func append(_ line: FieldLine) -> Bool {
-        guard count < Self.capacity else { return false }
+        guard count < lines.count else { return false }
         lines[count] = line
         count &+= 1
         return true

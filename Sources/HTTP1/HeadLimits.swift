@@ -4,7 +4,7 @@ public struct HeadLimits: Sendable, BitwiseCopyable {
     public var requestLineBytes: Int
     /// All field lines with the empty line behind them; 431 beyond.
     public var headerBytes: Int
-    /// Field lines, at most ``FieldSection/capacity``; 431 beyond.
+    /// Field lines, at most the capacity of the ``FieldSection``; 431 beyond.
     public var headerCount: Int
 
     public init(

@@ -37,7 +37,7 @@ extension HeadParser {
     ) throws(HeadError) -> Int? {
         let limit = start &+ limits.headerBytes
         let input = whole.extracting(first: limit)
-        let maximumCount = min(limits.headerCount, FieldSection.capacity)
+        let maximumCount = min(limits.headerCount, fields.capacity)
         var cursor = start
         while true {
             var line = FieldLine(

@@ -150,7 +150,7 @@ struct HeadLimitTests {
     @Test("no limit goes beyond the field section")
     func capacity() {
         let wide = HeadLimits(requestLineBytes: 1 << 20, headerBytes: 1 << 20, headerCount: 1000)
-        let lines = String(repeating: "A:b\r\n", count: FieldSection.capacity - 1)
+        let lines = String(repeating: "A:b\r\n", count: FieldSection.usualCapacity - 1)
         let fits = request(fields: "Host: a\r\n" + lines)
         #expect(outcome(ofRequest: fits, limits: wide).agrees(with: .accepted("fields=256")))
         let tooMany = request(fields: "Host: a\r\nA:b\r\n" + lines)

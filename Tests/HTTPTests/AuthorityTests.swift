@@ -32,6 +32,17 @@ struct AuthorityTests {
         #expect(authority.port == port)
     }
 
+    @Test("have 255 bytes at most, and a port")
+    func length() throws {
+        let labels = Array(repeating: String(repeating: "a", count: 50), count: 5)
+        let name = labels.joined(separator: ".") + "c"
+        #expect(name.utf8.count == 255)
+        #expect(try #require(parse(name + ":65535")).host == name)
+        #expect(try #require(parse(name + ".")).host == name)
+        #expect(parse(name + "c") == nil)
+        #expect(parse(String(repeating: "a", count: 60 << 10)) == nil)
+    }
+
     @Test(
         "are refused when they could be read in two ways",
         arguments: [

@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -35,6 +36,84 @@ struct LimitTests {
         let proxy = try ProxyProcess(ProxyPlan(servers: [server.port]))
         let large = "X-Large: \(String(repeating: "a", count: 31_000))\r\n"
         #expect(try proxy.ask(get(fields: large)).text == "31000")
+    }
+
+    @Test("As many fields as the file allows pass, and one more is a 431")
+    func manyFields() throws {
+        let server = try ScriptedServer { request in
+            ok("\(request.fields.count { $0.name == "X-A" })")
+        }
+        let proxy = try ProxyProcess(
+            ProxyPlan(servers: [server.port], listener: "limits: { header_count: 1000 }"))
+        let lines = String(repeating: "X-A: b\r\n", count: 900)
+        #expect(try proxy.ask(get(fields: lines)).text == "900")
+        let more = String(repeating: "X-A: b\r\n", count: 1000)
+        #expect(try proxy.ask(get(fields: more)).status == 431)
+    }
+
+    @Test("A host longer than any name is a 400, whatever the limits, and the process stays")
+    func hugeHost() throws {
+        let server = try ScriptedServer(text: "x")
+        let proxy = try ProxyProcess(
+            ProxyPlan(
+                servers: [server.port],
+                listener: "limits: { header_size: 64KiB }\nheaders: { forwarded: both }"))
+        let host = String(repeating: "a", count: 60 << 10)
+        let answer = try proxy.ask("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n")
+        #expect(answer.status == 400)
+        #expect(try proxy.ask(get()).status == 200)
+        #expect(server.requestCount == 1)
+    }
+
+    @Test("The largest answer that a file may hold reaches a client that does not read at once")
+    func largestFixedAnswer() throws {
+        let value = String(repeating: "v", count: 8000)
+        let body = String(repeating: "b", count: 64 << 10)
+        let proxy = try ProxyProcess(
+            ProxyPlan(
+                servers: [Machine.freePort()],
+                rest: """
+                    routes:
+                      - respond: { status: 200, body: "\(body)", type: "\(value)" }
+                        set_headers: { response: { X-A: "\(value)", X-B: "\(value)" } }
+                    """))
+        // More answers than its socket takes are asked for before one is read.
+        let client = try proxy.client()
+        let count = 200
+        try client.send(String(repeating: get(), count: count))
+        for _ in 0..<count {
+            let answer = try client.readResponse()
+            guard answer.status == 200, answer.text == body else {
+                Issue.record("\(answer.status), \(answer.content.count) bytes")
+                break
+            }
+        }
+        #expect(try proxy.ask(get()).status == 200)
+    }
+
+    @Test(
+        "What the code cannot hold is an error of the file, with its place",
+        arguments: [
+            ("respond.body", "respond: { status: 200, body: BIG }", 65_537),
+            (
+                "set_headers.response",
+                "respond: { status: 200 }\n    set_headers: { response: "
+                    + "{ A: HEAD, B: HEAD, C: HEAD } }", 5_600
+            ),
+            ("retries.buffer", "service: app\n    retries: { buffer: 10MiB }", 0),
+        ])
+    func tooLarge(_ key: String, _ route: String, _ count: Int) throws {
+        let text = String(repeating: "b", count: count)
+        let filled = route.replacingOccurrences(of: "BIG", with: text)
+            .replacingOccurrences(of: "HEAD", with: text)
+        let directory = TemporaryDirectory()
+        let plan = ProxyPlan(servers: [3001], rest: "routes:\n  - \(filled)")
+        try directory.write(plan.text(socket: directory.file("admin.sock")), to: "large.yaml")
+        let check = try ProxyProcess.command(["check", directory.file("large.yaml")])
+        #expect(check.status != 0)
+        #expect((check.output + check.errors).contains("large.yaml:"))
+        let run = try ProxyProcess.command(["run", "-c", directory.file("large.yaml")])
+        #expect(run.status != 0, "\(key)")
     }
 
     @Test("A large body: 413, by its length at once, in chunks when it gets there")
