@@ -385,17 +385,25 @@ extension ConfigurationReader {
         failedPaths.contains(path + keys) || failedPaths.contains(["defaults"] + keys)
     }
 
-    func checkOrder(of service: ServiceConfiguration, at path: [String]) {
+    /// - Parameter isFromLabels: what a container says is used as far as it can be: its check has
+    ///   all of its time, and the next one waits for it.
+    func checkOrder(
+        of service: ServiceConfiguration, at path: [String], isFromLabels: Bool = false
+    ) {
         let health = service.health
         if health.isEnabled, health.timeout >= health.interval,
             !hasFailed(path, ["health", "timeout"]), !hasFailed(path, ["health", "interval"])
         {
             let timeout = written(path, ["health", "timeout"])
             if let place = timeout ?? written(path, ["health", "interval"]) {
+                let timeoutText = "health.timeout (\(health.timeout.text))"
+                let intervalText = "health.interval (\(health.interval.text))"
                 report(
                     .timeoutOrder,
-                    "health.timeout (\(health.timeout.text)) must be shorter than "
-                        + "health.interval (\(health.interval.text))",
+                    isFromLabels
+                        ? "\(timeoutText) is not shorter than \(intervalText), so a check that "
+                            + "takes longer puts off the next one"
+                        : "\(timeoutText) must be shorter than \(intervalText)",
                     at: place, path: path + ["health", timeout == nil ? "interval" : "timeout"],
                     help: timeout == nil
                         ? "add 'timeout: "

@@ -303,7 +303,7 @@ extension ConfigurationReader {
         case .h2c: service.spoken = .h2c
         case .http, nil: break
         }
-        checkOrder(of: service, at: [])
+        checkOrder(of: service, at: [], isFromLabels: true)
     }
 
     private func readListeners(_ field: Field, into labels: inout ContainerLabels) {

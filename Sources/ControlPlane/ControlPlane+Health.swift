@@ -59,22 +59,28 @@ extension ControlPlane {
     /// the interval of its checks. It has been started a moment ago, and traffic waits for it.
     private static let eagerness = Interval.milliseconds(20)
 
-    private func interval(of server: ServerEntry) -> Interval {
-        let interval = server.service.configuration.health.interval
+    /// From the end of a check to the next one, of a server that is new; `nil` for others.
+    private func eagerPause(of server: ServerEntry) -> Interval? {
         let isNew = !server.isAdmitted || server.health.standing == .checking
         guard server.isFound, isNew, !server.hasBeenUp, server.failureCount < 16 else {
-            return interval
+            return nil
         }
         // Hundreds that come at once are not asked fifty times a second each.
         let crowd = UInt64(max(1, server.service.servers.count / 32))
         let pause = Self.eagerness.nanoseconds << UInt64(server.failureCount / 4)
-        return min(interval, Interval(nanoseconds: pause * crowd))
+        return Interval(nanoseconds: pause * crowd)
     }
 
+    /// Begins a check. There is no timer while it is under way: it ends with a verdict, at its
+    /// timeout at the latest, and only then the next one is planned. Nothing else ends it but
+    /// ``stopChecking(_:)``.
     private func check(_ server: ServerEntry) {
-        server.probe?.cancel()
+        server.checkTimer = nil
+        guard server.probe == nil else { return }
+        server.isCheckDue = false
         server.schedule.checkStarted(
-            now: loop.now, interval: interval(of: server), random: &random)
+            now: loop.now, interval: server.service.configuration.health.interval,
+            random: &random)
         let probe = Probe(
             Probe.Question(
                 server.service.configuration, tls: credentials.services[server.service.name],
@@ -83,15 +89,33 @@ extension ControlPlane {
         ) { [unowned self] verdict, duration in
             server.probe = nil
             checked(server, verdict, duration)
+            if let address = server.addressAfterCheck.take(), !server.isLeaving {
+                lookBeforeMoving(server, to: address)
+            }
+            planCheck(of: server)
         }
         server.probe = probe
-        server.checkTimer = loop.at(server.schedule.next) { [unowned self] in check(server) }
         probe.start()
     }
 
-    /// Something has happened to the server: its next check is due.
+    /// After a verdict.
+    private func planCheck(of server: ServerEntry) {
+        guard isChecked(server), !server.isLeaving, !isStopping, server.probe == nil,
+            server.checkTimer == nil
+        else { return }
+        let pause = server.isCheckDue ? Interval.zero : eagerPause(of: server)
+        server.schedule.checkEnded(now: loop.now, pause: pause)
+        server.checkTimer = loop.at(server.schedule.next) { [unowned self] in check(server) }
+    }
+
+    /// Something has happened to the server: its next check is due, at once or when the one that
+    /// is under way has ended.
     func checkNow(_ server: ServerEntry) {
-        guard isChecked(server), !server.isLeaving, server.probe == nil else { return }
+        guard isChecked(server), !server.isLeaving, !isStopping else { return }
+        guard server.probe == nil else {
+            server.isCheckDue = true
+            return
+        }
         if let timer = server.checkTimer { loop.cancel(timer) }
         server.checkTimer = loop.after(.zero) { [unowned self] in check(server) }
     }
@@ -100,6 +124,8 @@ extension ControlPlane {
         awaitedFirstChecks.remove(ObjectIdentifier(server))
         server.probe?.cancel()
         server.probe = nil
+        server.isCheckDue = false
+        server.addressAfterCheck = nil
         if let timer = server.checkTimer { loop.cancel(timer) }
         server.checkTimer = nil
     }

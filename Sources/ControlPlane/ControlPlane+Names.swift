@@ -76,10 +76,12 @@ extension ControlPlane {
     /// when the name has others besides.
     private func move(_ host: String, to records: [AddressRecord]) {
         let known = Set(records.map(\.address.host))
-        let moved = servers.filter {
+        let named = servers.filter {
             !$0.isFound && $0.configuration.address.host == host && !$0.isLeaving
-                && !known.contains($0.address.host)
         }
+        // What an earlier answer said does not count any more.
+        for server in named { server.addressAfterCheck = nil }
+        let moved = named.filter { !known.contains($0.address.host) }
         guard !moved.isEmpty, var address = Naming.best(of: records, for: host) else { return }
         for server in moved {
             address.port = server.configuration.address.port
@@ -88,12 +90,18 @@ extension ControlPlane {
     }
 
     /// A server that serves goes on until somebody answers at its new address: nobody would be
-    /// there until the first check of the new one has passed.
-    private func lookBeforeMoving(_ server: ServerEntry, to address: SocketAddress) {
-        guard server.isUp, server.probeOfMove == nil else {
-            if !server.isUp { put(server, isKnownToServe: false) }
-            return
+    /// there until the first check of the new one has passed. Of one that does not serve, the
+    /// check that is under way ends first: a name that leads elsewhere with every answer would
+    /// otherwise keep each check from its verdict.
+    func lookBeforeMoving(_ server: ServerEntry, to address: SocketAddress) {
+        guard server.isUp else {
+            guard server.probe == nil else {
+                server.addressAfterCheck = address
+                return
+            }
+            return put(server, isKnownToServe: false)
         }
+        guard server.probeOfMove == nil else { return }
         let service = server.service
         let probe = Probe(
             Probe.Question(

@@ -63,7 +63,12 @@ final class ServerEntry {
     var probe: Probe?
     /// Of the address to which its name leads now.
     var probeOfMove: Probe?
+    /// Where its name leads now, when that was learnt while a check was under way.
+    var addressAfterCheck: SocketAddress?
+    /// Of the next check; none while one is under way.
     var checkTimer: ControlLoop.Timer?
+    /// Something has happened since the check that is under way began.
+    var isCheckDue = false
     var lastCheck: Check?
     /// Failed checks in a row.
     var failureCount = 0

@@ -125,4 +125,25 @@ struct CheckScheduleTests {
         #expect(longest <= .milliseconds(2200) && longest > .milliseconds(2190))
         #expect(abs(total.seconds - 2000) < 20)
     }
+
+    @Test("a check that takes longer than the interval puts off the next one")
+    func slow() {
+        var random = SeededGenerator(seed: 3)
+        let now = LoopInstant.zero + .seconds(5)
+        var schedule = CheckSchedule(now: now)
+        schedule.checkStarted(now: now, interval: .seconds(2), random: &random)
+        let planned = schedule.next
+        // An answer within the interval leaves the plan as it is.
+        schedule.checkEnded(now: now + .milliseconds(900))
+        #expect(schedule.next == planned)
+        // A pause counts from the end, and never makes the next check later.
+        schedule.checkEnded(now: now + .milliseconds(900), pause: .milliseconds(20))
+        #expect(schedule.next == now + .milliseconds(920))
+        schedule.checkStarted(now: now, interval: .seconds(2), random: &random)
+        let next = schedule.next
+        schedule.checkEnded(now: now + .milliseconds(900), pause: .seconds(30))
+        #expect(schedule.next == next)
+        schedule.checkEnded(now: now + .seconds(5))
+        #expect(schedule.next == now + .seconds(5), "at once, and not in the past")
+    }
 }

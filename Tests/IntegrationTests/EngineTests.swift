@@ -22,55 +22,9 @@ struct EngineTests {
 
     // MARK: - Containers
 
-    private struct Fake {
-        var id: String
-        var name: String
-        var port: UInt16
-        var labels = ["staithe.service": "app", "staithe.address": "127.0.0.1"]
-        var status = "running"
-        var startedAt = "2026-11-23T18:17:18.988068379Z"
+    private typealias Fake = FakeContainer
 
-        init(_ name: String, _ port: UInt16, seed: Character = "a") {
-            id = String(repeating: seed, count: 64)
-            self.name = name
-            self.port = port
-            labels["staithe.port"] = "\(port)"
-        }
-
-        private var labelText: String {
-            labels.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\"\($0.value)\"" }
-                .joined(separator: ",")
-        }
-
-        var listed: String {
-            """
-            {"Id":"\(id)","Names":["/\(name)"],"Image":"web:1","Labels":{\(labelText)},\
-            "State":"\(status)","Status":"Up","HostConfig":{"NetworkMode":"host"},\
-            "NetworkSettings":{"Networks":{"host":{"IPAddress":""}}},"Ports":[]}
-            """
-        }
-
-        var inspected: String {
-            """
-            {"Id":"\(id)","Name":"/\(name)","State":{"Status":"\(status)",\
-            "StartedAt":"\(startedAt)"},"HostConfig":{"NetworkMode":"host"},\
-            "Config":{"Image":"web:1","Labels":{\(labelText)},"Env":["SECRET=x"]},\
-            "NetworkSettings":{"Networks":{"host":{"IPAddress":""}}}}
-            """
-        }
-
-        func event(_ action: String, _ more: String = "") -> String {
-            """
-            {"Type":"container","Action":"\(action)","Actor":{"ID":"\(id)","Attributes":\
-            {\(labelText),"name":"\(name)","image":"web:1"\(more)}},"timeNano":1}
-            """
-        }
-    }
-
-    private func show(_ fakes: [Fake], at engine: FakeEngine) {
-        engine.setList("[" + fakes.map(\.listed).joined(separator: ",") + "]")
-        for fake in fakes { engine.setInspection(fake.inspected, of: fake.id) }
-    }
+    private func show(_ fakes: [Fake], at engine: FakeEngine) { engine.show(fakes) }
 
     private func waitForStream(_ engine: FakeEngine, _ count: Int = 1) -> Bool {
         eventually { engine.streamCount == count }

@@ -54,6 +54,8 @@ public final class Gate: Sendable {
 
     public func open() { isOpen.withLock { $0 = true } }
 
+    public var isOpened: Bool { isOpen.withLock { $0 } }
+
     /// Waits for ``open()``; whether it came in time.
     @discardableResult
     public func wait(seconds: Double = 20) -> Bool {
