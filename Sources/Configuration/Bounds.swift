@@ -55,6 +55,19 @@ public enum Bounds {
     public static let largestFixedAnswer =
         respondBody + headerValue + headerChanges + ownFields
 
+    // MARK: - How many
+
+    /// Services of a process at once, those included whose last requests are under way. Loops
+    /// reserve addresses for so many, and memory for those that there are.
+    public static let services = 1 << 17
+    /// Servers of a process at once, leaving ones included.
+    public static let servers = 1 << 20
+    /// Servers of one service: the tables of `maglev` and `rendezvous` number them in 16 bits.
+    public static let serversPerService = 1 << 15
+    /// Listeners of a process at once, those included whose last clients are there. Each takes
+    /// a descriptor of every loop, so that descriptors run out before.
+    public static let listeners = 1 << 16
+
     // MARK: - Contents, in bytes
 
     /// `respond.body`: it is answered from memory, in one piece.

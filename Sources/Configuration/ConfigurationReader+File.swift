@@ -156,6 +156,23 @@ extension ConfigurationReader {
             addCatchAll(to: service, at: field.value.place)
         }
         warnWithoutListener()
+        if let field = fields["services"] { checkCounts(field, fields["listeners"] ?? field) }
+    }
+
+    /// What a process holds at once.
+    private func checkCounts(_ services: Field, _ listeners: Field) {
+        func check(_ count: Int, _ bound: Int, _ what: String, _ field: Field) {
+            guard count > bound else { return }
+            report(
+                .tooLarge, "the file has \(count) \(what), and a process has at most \(bound)",
+                at: field.keyPlace, path: field.path,
+                help: "divide them between several processes")
+        }
+        check(configuration.services.count, Bounds.services, "services", services)
+        check(
+            configuration.services.reduce(0) { $0 + $1.servers.count }, Bounds.servers, "servers",
+            services)
+        check(configuration.listeners.count, Bounds.listeners, "listeners", listeners)
     }
 
     /// A listener that redirects asks no route.

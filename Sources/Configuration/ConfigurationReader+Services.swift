@@ -125,6 +125,15 @@ extension ConfigurationReader {
                 .missingValue, "\(title(field.path)) is empty", at: field.value.place,
                 path: field.path, help: "write at least one server, such as '[3001]'")
         }
+        if items.count > Bounds.serversPerService {
+            report(
+                .tooLarge,
+                "\(title(field.path)) lists \(items.count) servers, and a service has at most "
+                    + "\(Bounds.serversPerService)",
+                at: items[Bounds.serversPerService].value.place,
+                path: field.path, help: "put some of them behind another staithe")
+            return ([], [])
+        }
         for item in items {
             guard let (parsed, addressField, namePlace) = readServer(item) else { continue }
             var server = parsed

@@ -24,8 +24,6 @@ public final class ControlLoop {
         var action: (() -> Void)?
     }
 
-    private static let timerCapacity = 32_768
-
     private var kernel: LinuxKernel
     private var handlers: [UInt64: (Readiness) -> Void] = [:]
     private var nextKey: UInt64 = 1
@@ -41,7 +39,7 @@ public final class ControlLoop {
         let start = Clock.monotonic()
         now = start
         kernel = try LinuxKernel(capacity: 128)
-        wheel = TimerWheel(capacity: Self.timerCapacity, now: start)
+        wheel = TimerWheel(capacity: 1024, now: start)
     }
 
     // MARK: - Running
@@ -140,9 +138,9 @@ public final class ControlLoop {
         if let free = freeTimers.popLast() {
             slot = free
         } else {
-            precondition(timers.count < Self.timerCapacity, "timers are bounded by their owners")
             slot = timers.count
             timers.append(TimerSlot())
+            wheel.grow(to: timers.count)
         }
         timers[slot].action = action
         wheel.ensure(slot, by: instant)

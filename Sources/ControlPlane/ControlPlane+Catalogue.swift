@@ -34,11 +34,11 @@ extension ControlPlane {
         var result = base
         let taken = Set(base.services.map(\.name))
         var served: Set<String> = []
-        // Names are never forgotten; those that nobody can learn any more are left out.
-        var room = serviceCapacity - serviceNumbers.count
-        room -= base.services.count { serviceNumbers[$0.name] == nil }
+        // Those for which there is no number are left out.
+        var room = serviceNumbers.freeCount
+        room -= base.services.count { serviceIDs[$0.name] == nil }
         for service in known.services where !taken.contains(service.name) {
-            if serviceNumbers[service.name] == nil {
+            if serviceIDs[service.name] == nil {
                 guard room > 0 else { continue }
                 room -= 1
             }
@@ -90,8 +90,8 @@ extension ControlPlane {
         defer { unplacedServiceCount = count }
         guard count > unplacedServiceCount else { return }
         log.warning(
-            "\(count) services of labels are left out: a process knows at most "
-                + "\(serviceCapacity) names of services in its life; restart it")
+            "\(count) services of labels are left out: a process has at most "
+                + "\(Bounds.services)")
     }
 
     private func sayWhatChanged(_ keeper: CatalogueKeeper) {

@@ -53,13 +53,17 @@ extension ControlPlane {
         let removedListeners = commitListeners(of: change, in: &receipt)
         var leaving: [ServerEntry] = []
         let before = services
+        let known = Dictionary(
+            before.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         unplacedCount = 0
         services = change.file.services.map { configuration in
-            let service = entry(for: configuration, among: before, in: &receipt)
+            let service = entry(for: configuration, known[configuration.name], in: &receipt)
             leaving += commitServers(of: service, change, isStart: isStart, in: &receipt)
             return service
         }
-        for service in before where !services.contains(where: { $0 === service }) {
+        let staying = Set(services.map { ObjectIdentifier($0) })
+        let removedServices = before.filter { !staying.contains(ObjectIdentifier($0)) }
+        for service in removedServices {
             receipt.removed.append("service \(service.name)")
             leaving += service.servers
             receipt.removed += service.servers.map { "\(service.name)/\($0.id)" }
@@ -82,6 +86,7 @@ extension ControlPlane {
             publishNames()
             if !isStart { post(.adopt(snapshot)) }
         }
+        retire(removedServices)
         for listener in removedListeners { post(.stopListening(listener: listener.id)) }
         if !removedListeners.isEmpty {
             afterEveryLoop { [unowned self] in
@@ -154,7 +159,8 @@ extension ControlPlane {
                 }
                 return known
             }
-            guard let id = listenerNumbers.take() else { return nil }
+            // There was room for it when the change was prepared, or the file was refused.
+            guard let id = listenerNumbers.take(), listenerCells.open(id) else { return nil }
             receipt.added.append("listener \(configuration.name)")
             return ListenerEntry(configuration, id: id)
         }
@@ -192,10 +198,10 @@ extension ControlPlane {
     // MARK: - Services and servers
 
     private func entry(
-        for configuration: ServiceConfiguration, among before: [ServiceEntry],
+        for configuration: ServiceConfiguration, _ known: ServiceEntry?,
         in receipt: inout ChangeReceipt
     ) -> ServiceEntry {
-        if let known = before.first(where: { $0.name == configuration.name }) {
+        if let known {
             if known.configuration.hasSameSettings(as: configuration) {
                 receipt.untouched += 1
             } else {
@@ -205,8 +211,7 @@ extension ControlPlane {
             known.configuration = configuration
             return known
         }
-        let id = serviceNumbers[configuration.name] ?? serviceNumbers.count
-        serviceNumbers[configuration.name] = id
+        let id = serviceID(for: configuration.name)
         if generation > 0 { receipt.added.append("service \(configuration.name)") }
         return ServiceEntry(configuration, id: id)
     }
@@ -223,6 +228,7 @@ extension ControlPlane {
             uniquingKeysWith: { first, _ in first })
         var joined: [ServerEntry] = []
         let members = keepMembers(of: service.configuration, change.live)
+        var placedCount = before.count
         service.servers = members.compactMap { member in
             let configuration = member.server.configuration
             if let known = known[Twin(member.identity, configuration.address)] {
@@ -233,10 +239,14 @@ extension ControlPlane {
                 change.addresses[Naming.Name(configuration.address)]
                 ?? SocketAddress(
                     numeric: configuration.address.host, port: configuration.address.port)
-            guard let address, let cell = cellNumbers.take() else {
+            // Of an operator's there was room when the change was prepared.
+            guard let address, placedCount < Bounds.serversPerService || member.source.isOperators,
+                let cell = cellNumbers.take(), cells.open(cell)
+            else {
                 unplacedCount += 1
                 return nil
             }
+            placedCount += 1
             let server = ServerEntry(
                 member, service: service, cell: cell, address: address,
                 isInitial: isStart || member.source.isOperators == false && !isServing,
@@ -332,7 +342,10 @@ extension ControlPlane {
                     },
                     tls: credentials.services[service.name])
             },
-            accessLog: file.accessLog)
+            accessLog: file.accessLog,
+            counts: Snapshot.Counts(
+                listeners: listenerNumbers.count, services: serviceNumbers.count,
+                servers: cellNumbers.count))
     }
 
     private func publishNames() {

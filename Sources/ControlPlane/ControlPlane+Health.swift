@@ -220,9 +220,10 @@ extension ControlPlane {
         if isFirst { timeStart(of: server) }
         let isBeginning =
             server.isInitial && isFirst && loop.now - startInstant < Self.initialPeriod
-        let hasOthers = server.service.servers.contains { $0 !== server && $0.isInRotation }
-        let window = server.service.configuration.balance.slowStart
-        guard !isBeginning, hasOthers, window > .zero else { return }
+        // Last, because it may look at all of them.
+        guard !isBeginning, server.service.configuration.balance.slowStart > .zero,
+            server.service.servers.contains(where: { $0 !== server && $0.isInRotation })
+        else { return }
         let cell = server.cell
         // What it took before it went says nothing about a process that is new.
         cells[cell].forgetTimes()

@@ -118,7 +118,8 @@ extension ControlPlane {
 
     private func describeServers(_ page: inout MetricsText) {
         let answers = services.flatMap { service in
-            service.servers.map { (labels: labels(of: $0), answer: answer(about: $0)) }
+            zip(service.servers, serverAnswers(of: service))
+                .map { (labels: labels(of: $0), answer: $1) }
         }
         func family(
             _ name: String, _ kind: MetricsText.Kind, _ help: String,

@@ -128,14 +128,16 @@ extension ControlPlane {
     }
 
     func addUpReports() {
-        for service in services {
-            service.traffic.begin()
-            for case .some(let report) in reports {
-                for entry in report.services where entry.service == service.id {
-                    service.traffic.add(requests: entry.requests, latencies: entry.latencies)
-                }
+        releaseServices()
+        let known = Dictionary(
+            services.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        for service in services { service.traffic.begin() }
+        for case .some(let report) in reports {
+            for entry in report.services {
+                known[entry.service]?.traffic
+                    .add(requests: entry.requests, latencies: entry.latencies)
             }
-            service.traffic.end()
         }
+        for service in services { service.traffic.end() }
     }
 }

@@ -112,14 +112,28 @@ extension ControlPlane {
                         "there is room for \(cellNumbers.capacity) servers, leaving ones included"
                     )))
         }
-        let newServices = file.services.count { serviceNumbers[$0.name] == nil }
-        guard serviceNumbers.count + newServices <= serviceCapacity else {
+        var counts: [String: Int] = [:]
+        for (member, place) in new where member.source.isOperators {
+            counts[place.service, default: 0] += 1
+        }
+        for service in services where counts[service.name] != nil {
+            counts[service.name, default: 0] += service.servers.count { !$0.isFound }
+        }
+        if let full = counts.first(where: { $0.value > Bounds.serversPerService })?.key {
+            return completion(
+                .refused(
+                    Problem(
+                        status: 422, code: "too-many-servers",
+                        "service \(full) may have at most \(Bounds.serversPerService) servers")))
+        }
+        let newServices = file.services.count { serviceIDs[$0.name] == nil }
+        guard newServices <= serviceNumbers.freeCount else {
             return completion(
                 .refused(
                     Problem(
                         status: 422, code: "too-many-services",
-                        "a process knows at most \(serviceCapacity) names of services in its life",
-                        help: "restart it")))
+                        "there is room for \(Bounds.services) services, those included whose last "
+                            + "requests are under way")))
         }
         let credentials: Credentials
         do throws(Credentials.Failure) {

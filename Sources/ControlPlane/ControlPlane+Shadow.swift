@@ -29,14 +29,18 @@ extension ControlPlane {
 
     /// Counts anew: the strategies that were compared are not the ones that are.
     func forgetShadow(of service: ServiceEntry) {
-        serviceCells[service.id].shadowedPicks.store(0, ordering: .relaxed)
-        serviceCells[service.id].shadowAgreed.store(0, ordering: .relaxed)
-        serviceCells[service.id].shadowDifference.store(0, ordering: .relaxed)
-        serviceCells[service.id].shadowTimed.store(0, ordering: .relaxed)
+        forgetShadow(ofNumber: service.id)
         for server in service.servers {
             cells[server.cell].shadowedPicks.store(0, ordering: .relaxed)
             cells[server.cell].shadowPicks.store(0, ordering: .relaxed)
         }
+    }
+
+    func forgetShadow(ofNumber id: Int) {
+        serviceCells[id].shadowedPicks.store(0, ordering: .relaxed)
+        serviceCells[id].shadowAgreed.store(0, ordering: .relaxed)
+        serviceCells[id].shadowDifference.store(0, ordering: .relaxed)
+        serviceCells[id].shadowTimed.store(0, ordering: .relaxed)
     }
 
     /// Whether so few servers are healthy that all of them take requests.

@@ -295,8 +295,9 @@ extension ControlPlane {
     private func sayUnplaced() {
         guard unplacedCount > 0 else { return }
         log.warning(
-            "\(unplacedCount) servers were found for which there is no room: a process has "
-                + "\(cellNumbers.capacity), leaving ones included")
+            "\(unplacedCount) servers were found for which there is no room: a service has "
+                + "\(Bounds.serversPerService) at most, and a process \(Bounds.servers), leaving "
+                + "ones included")
     }
 
     static func list(_ names: [String]) -> String {

@@ -23,6 +23,7 @@ extension ControlPlane {
                 connections: listenerCells[$0.id].connections.load(ordering: .relaxed),
                 certificates: certificateAnswers(of: $0.configuration))
         }
+        let leaving = leavingServers()
         return StatusAnswer(
             version: options.version, process: Int(ThisProcess.identifier),
             generation: "g\(generation)", started: WallTime.text(startedAt),
@@ -30,7 +31,7 @@ extension ControlPlane {
             fileProblem: problem, liveChanges: live.count, loops: loopCount,
             connections: answers.reduce(0) { $0 + $1.connections },
             lostLogRecords: accessLog.lostCount, stopping: isStopping,
-            listeners: answers, services: services.map { answer(about: $0) },
+            listeners: answers, services: services.map { answer(about: $0, leaving) },
             catalogue: catalogue.map { keeper in
                 SourceAnswer(
                     "docker", keeper.standing, serverCount: servers.count(where: \.isFound))
@@ -38,10 +39,23 @@ extension ControlPlane {
     }
 
     func answer(about service: ServiceEntry) -> ServiceAnswer {
+        answer(about: service, leavingServers())
+    }
+
+    private func leavingServers() -> [ObjectIdentifier: [ServerEntry]] {
+        Dictionary(grouping: serverOfCell.values.filter(\.isLeaving)) {
+            ObjectIdentifier($0.service)
+        }
+    }
+
+    private func answer(
+        about service: ServiceEntry, _ leaving: [ObjectIdentifier: [ServerEntry]]
+    ) -> ServiceAnswer {
         let recent = service.traffic.recent
-        let servers = service.servers.map { answer(about: $0) }
-        let leaving = serverOfCell.values.filter { $0.service === service && $0.isLeaving }
-            .sorted { $0.cell < $1.cell }.map { answer(about: $0) }
+        let whole = whole(of: service)
+        let servers = service.servers.map { answer(about: $0, whole) }
+        let leaving = leaving[ObjectIdentifier(service), default: []]
+            .sorted { $0.cell < $1.cell }.map { answer(about: $0, whole) }
         return ServiceAnswer(
             name: service.name, balance: service.configuration.balance.strategy.rawValue,
             up: service.servers.count { $0.isInRotation && !isEjected($0) },
@@ -63,6 +77,16 @@ extension ControlPlane {
     }
 
     func answer(about server: ServerEntry) -> ServerAnswer {
+        answer(about: server, whole(of: server.service))
+    }
+
+    /// In the order of the service's servers.
+    func serverAnswers(of service: ServiceEntry) -> [ServerAnswer] {
+        let whole = whole(of: service)
+        return service.servers.map { answer(about: $0, whole) }
+    }
+
+    private func answer(about server: ServerEntry, _ whole: Whole) -> ServerAnswer {
         let cell = server.cell
         let first = cells[cell].firstAnswer.load(ordering: .relaxed)
         let warmth = server.isWarming ? Double(share(of: server)) / Double(SlowStart.full) : nil
@@ -71,7 +95,7 @@ extension ControlPlane {
             address: server.configuration.address.description,
             version: server.configuration.version, source: source(of: server),
             state: state(of: server), warmth: warmth, weight: server.configuration.weight,
-            backup: server.configuration.isBackup, share: trafficShare(of: server),
+            backup: server.configuration.isBackup, share: trafficShare(of: server, whole),
             inFlight: inFlightCount(of: server), rps: server.traffic.rate,
             answers: cells[cell].answers.load(ordering: .relaxed),
             failed: cells[cell].failures.load(ordering: .relaxed),
@@ -115,19 +139,40 @@ extension ControlPlane {
         }
     }
 
-    /// What it has answered of late; what the weights promise when there was nothing to answer.
-    private func trafficShare(of server: ServerEntry) -> Double {
-        let servers = server.service.servers
-        let rate = servers.reduce(0) { $0 + $1.traffic.rate }
-        let first = cells[server.cell].firstAnswer.load(ordering: .relaxed)
-        if rate > 0, first != 0, server.traffic.rate > 0 { return server.traffic.rate / rate }
-        guard server.isInRotation else { return 0 }
-        let hasPrimary = servers.contains { $0.isInRotation && !$0.configuration.isBackup }
-        guard !server.configuration.isBackup || !hasPrimary else { return 0 }
-        let rivals = servers.filter {
-            $0.isInRotation && $0.configuration.isBackup == server.configuration.isBackup
+    /// What the shares of the servers of a service are parts of.
+    private struct Whole {
+        var rate = 0.0
+        /// Weights of those in rotation.
+        var primary = 0
+        var backup = 0
+        var hasPrimary = false
+    }
+
+    private func whole(of service: ServiceEntry) -> Whole {
+        var whole = Whole()
+        for server in service.servers {
+            whole.rate += server.traffic.rate
+            guard server.isInRotation else { continue }
+            let weight = server.configuration.weight * share(of: server)
+            if server.configuration.isBackup {
+                whole.backup += weight
+            } else {
+                whole.primary += weight
+                whole.hasPrimary = true
+            }
         }
-        let total = rivals.reduce(0) { $0 + $1.configuration.weight * share(of: $1) }
+        return whole
+    }
+
+    /// What it has answered of late; what the weights promise when there was nothing to answer.
+    private func trafficShare(of server: ServerEntry, _ whole: Whole) -> Double {
+        let first = cells[server.cell].firstAnswer.load(ordering: .relaxed)
+        if whole.rate > 0, first != 0, server.traffic.rate > 0 {
+            return server.traffic.rate / whole.rate
+        }
+        guard server.isInRotation else { return 0 }
+        guard !server.configuration.isBackup || !whole.hasPrimary else { return 0 }
+        let total = server.configuration.isBackup ? whole.backup : whole.primary
         return total > 0
             ? Double(server.configuration.weight * share(of: server)) / Double(total) : 0
     }

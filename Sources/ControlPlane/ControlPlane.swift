@@ -78,20 +78,24 @@ public final class ControlPlane {
 
     // What runs.
     var services: [ServiceEntry] = []
-    var serviceNumbers: [String: Int] = [:]
+    /// Of those that run, and of those that are gone and that a loop may still know.
+    var serviceIDs: [String: Int] = [:]
+    var serviceNumbers = Numbers(capacity: Bounds.services)
+    /// Gone, and which report of the loops is the first that may say so.
+    var retiredServices: [String: Int] = [:]
     /// Of labels, for which there are no numbers left.
     var unplacedServiceCount = 0
     var listeners: [ListenerEntry] = []
     /// Closed, but clients that came through them are still there.
     var retiredListeners: [ListenerEntry] = []
-    var listenerNumbers = Numbers(capacity: listenerCapacity)
+    var listenerNumbers = Numbers(capacity: Bounds.listeners)
     /// In service or leaving.
     var serverOfCell: [Int: ServerEntry] = [:]
     /// Over the service's own, for servers that an operator takes out.
     var drainTimes: [ObjectIdentifier: Interval] = [:]
     /// What waits for a leaving server to be gone.
     var whenGone: [ObjectIdentifier: [() -> Void]] = [:]
-    var cellNumbers = Numbers(capacity: serverCapacity)
+    var cellNumbers = Numbers(capacity: Bounds.servers)
     var random = SystemRandomNumberGenerator()
 
     // What the loops report.
@@ -142,9 +146,9 @@ public final class ControlPlane {
         log = Logger(label: "staithe") { _ in
             SentenceLogHandler(configuration.log, to: sentences)
         }
-        cells = ServerCells(zeroed: serverCapacity)
-        listenerCells = ListenerCells(zeroed: listenerCapacity)
-        serviceCells = ServiceCells(zeroed: serviceCapacity)
+        cells = ServerCells(reserving: Bounds.servers)
+        listenerCells = ListenerCells(reserving: Bounds.listeners)
+        serviceCells = ServiceCells(reserving: Bounds.services)
         var mailboxes: [LoopMailbox] = []
         for _ in 0..<workerCount { mailboxes.append(try LoopMailbox()) }
         self.mailboxes = mailboxes

@@ -4,7 +4,7 @@ import Health
 import Linux
 import Timing
 
-/// A service as it runs. Its number stays with its name for the life of the process.
+/// A service as it runs. Its number stays with its name until no loop knows it any more.
 final class ServiceEntry {
     let name: String
     let id: Int
@@ -174,23 +174,38 @@ extension ListenAddress {
     }
 }
 
-/// Hands out small numbers: fresh ones first, then the one that has been free for longest.
+/// Hands out small numbers: first the one that has been free for longest, so that tables are as
+/// long as what there was at once, and not as what there ever was.
 public struct Numbers {
-    private var next = 0
+    /// One more than the highest number that was ever handed out.
+    public private(set) var count = 0
+    /// From `firstFree` on.
     private var free: [Int] = []
+    private var firstFree = 0
     public let capacity: Int
 
     public init(capacity: Int) { self.capacity = capacity }
 
-    public var freeCount: Int { capacity - next + free.count }
+    public var freeCount: Int { capacity - count + free.count - firstFree }
 
     /// `nil` when all are in use.
     public mutating func take() -> Int? {
-        if next < capacity {
-            next += 1
-            return next - 1
+        if firstFree < free.count {
+            defer {
+                firstFree += 1
+                if firstFree == free.count {
+                    free.removeAll()
+                    firstFree = 0
+                } else if firstFree > 1024, firstFree > free.count / 2 {
+                    free.removeFirst(firstFree)
+                    firstFree = 0
+                }
+            }
+            return free[firstFree]
         }
-        return free.isEmpty ? nil : free.removeFirst()
+        guard count < capacity else { return nil }
+        count += 1
+        return count - 1
     }
 
     public mutating func giveBack(_ number: Int) { free.append(number) }

@@ -50,14 +50,14 @@ struct Downstream: ~Copyable {
     /// How far the search for the end of the head has come, from the start of `input`.
     var scanned: Int32 = 0
     var requestCount: UInt32 = 0
-    let listener: UInt8
+    let listener: UInt16
     var phase = Phase.idle
     var ready: Readiness = []
     var isQueued = false
     /// Counts towards `connections_per_client`.
     var isCounted = false
 
-    init(socket: consuming FileDescriptor, peer: SocketAddress, listener: UInt8) {
+    init(socket: consuming FileDescriptor, peer: SocketAddress, listener: UInt16) {
         self.socket = socket
         self.peer = peer
         self.listener = listener

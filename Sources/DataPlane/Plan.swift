@@ -42,12 +42,12 @@ struct Plan: ~Copyable {
     init(_ snapshot: Snapshot) {
         var store = TextStore()
         var trusted: [TrustedRange] = []
-        var listeners = [ListenerPlan](repeating: ListenerPlan(), count: listenerCapacity)
+        var listeners = [ListenerPlan](repeating: ListenerPlan(), count: snapshot.counts.listeners)
         for listener in snapshot.listeners {
             listeners[listener.id] = ListenerPlan(
                 listener.configuration, store: &store, trusted: &trusted)
         }
-        var serverTLS = [ServerTLS?](repeating: nil, count: listenerCapacity)
+        var serverTLS = [ServerTLS?](repeating: nil, count: snapshot.counts.listeners)
         for listener in snapshot.listeners { serverTLS[listener.id] = listener.tls }
         self.serverTLS = FixedArray(serverTLS)
         var hostModes: [String: HostMode] = [:]

@@ -50,10 +50,4 @@ public struct ServerCell: ~Copyable, Sendable {
     }
 }
 
-/// The most servers that all services of a process may have at once, draining ones included.
-public let serverCapacity = 4096
-/// The most services over the life of a process: a name keeps its number.
-public let serviceCapacity = 1024
-public let listenerCapacity = 64
-
 public typealias ServerCells = SharedTable<ServerCell>

@@ -17,9 +17,25 @@ public final class Snapshot: Sendable {
     public let listeners: [Listener]
     public let services: [Service]
     public let accessLog: AccessLogConfiguration
+    /// How large the tables of a loop must be.
+    let counts: Counts
+
+    /// One more than the highest number that was ever given out, by kind; never less than in
+    /// the snapshot before.
+    public struct Counts: Sendable {
+        public var listeners: Int
+        public var services: Int
+        public var servers: Int
+
+        public init(listeners: Int, services: Int, servers: Int) {
+            self.listeners = listeners
+            self.services = services
+            self.servers = servers
+        }
+    }
 
     public struct Listener: Sendable {
-        /// Below ``listenerCapacity``; stays with the address.
+        /// Below ``Counts/listeners``; stays with the address.
         public var id: Int
         public var configuration: ListenerConfiguration
         public var tls: ServerTLS?
@@ -32,7 +48,7 @@ public final class Snapshot: Sendable {
     }
 
     public struct Service: Sendable {
-        /// Below ``serviceCapacity``; stays with the name.
+        /// Below ``Counts/services``; stays with the name.
         public var id: Int
         public var configuration: ServiceConfiguration
         public var members: [Member]
@@ -75,7 +91,7 @@ public final class Snapshot: Sendable {
     }
 
     public struct Member: Sendable {
-        /// The server's cell, below ``serverCapacity``; stays with the server.
+        /// The server's cell, below ``Counts/servers``; stays with the server.
         public var cell: Int
         public var address: SocketAddress
         /// What `host: server` sends: the address as it was written.
@@ -99,15 +115,16 @@ public final class Snapshot: Sendable {
 
     public init(
         generation: Int, routes: [RouteConfiguration], listeners: [Listener],
-        services: [Service], accessLog: AccessLogConfiguration
+        services: [Service], accessLog: AccessLogConfiguration, counts: Counts
     ) {
         self.generation = generation
         self.routes = routes
-        var bits: [String: UInt64] = [:]
+        self.counts = counts
+        var numbers: [String: [Int]] = [:]
         for listener in listeners {
-            bits[listener.configuration.name, default: 0] |= 1 << UInt64(listener.id)
+            numbers[listener.configuration.name, default: []].append(listener.id)
         }
-        compiledRoutes = CompiledRoutes(routes, listeners: bits)
+        compiledRoutes = CompiledRoutes(routes, listeners: numbers)
         self.listeners = listeners
         self.services = services
         self.accessLog = accessLog

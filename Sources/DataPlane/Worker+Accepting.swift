@@ -73,7 +73,7 @@ extension Worker where Kernel: ~Copyable {
         }
         listenerCells[listener].connections.wrappingAdd(1, ordering: .relaxed)
         let client = clients.insert(
-            Downstream(socket: socket, peer: peer, listener: UInt8(listener)))
+            Downstream(socket: socket, peer: peer, listener: UInt16(listener)))
         client.value.isCounted = bound != .max
         do throws(Errno) {
             try kernel.watch(
@@ -137,6 +137,7 @@ extension Worker where Kernel: ~Copyable {
     }
 
     mutating func listen(_ id: Int, on socket: consuming FileDescriptor) {
+        // There are no more of them than numbers: each has closed before its number is free.
         let listener = listeners.insert(ListenerState(socket: socket, id: id))
         listenerTokens[id] = listener.token
         do throws(Errno) {

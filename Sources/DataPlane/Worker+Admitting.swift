@@ -613,7 +613,7 @@ extension Worker where Kernel: ~Copyable {
     ///
     /// - Returns: `false` when there is none. O(servers), off the common path.
     private mutating func closeSomeIdle() -> Bool {
-        for cell in 0..<DataPlane.serverCapacity where pools[cell].idleCount > 0 {
+        for cell in 0..<pools.count where pools[cell].idleCount > 0 {
             guard let server = servers.place(at: Int(pools[cell].oldest)) else { continue }
             unlink(server)
             wheel.cancel(timer(of: server))

@@ -23,7 +23,8 @@ extension Worker where Kernel: ~Copyable {
         case .abandon(let cell):
             abandon(cell)
         case .slotFreed(let id):
-            if let service = services.place(of: serviceTokens[id]) {
+            // The other loop may know a service of which this one has not heard yet.
+            if id < serviceTokens.count, let service = services.place(of: serviceTokens[id]) {
                 wakeWaiting(service, atMost: service.value.waitingCount)
             }
         case .report:
@@ -43,7 +44,8 @@ extension Worker where Kernel: ~Copyable {
     }
 
     mutating func adoptServices(of snapshot: Snapshot) {
-        var isNamed = [Bool](repeating: false, count: serviceCapacity)
+        growTables(snapshot.counts)
+        var isNamed = [Bool](repeating: false, count: serviceTokens.count)
         limitedServiceCount = 0
         // First, so that nothing below sends a request on a connection of before.
         for service in snapshot.services {
@@ -67,12 +69,22 @@ extension Worker where Kernel: ~Copyable {
                 serviceTokens[service.id] = state.token
             }
         }
-        for id in 0..<serviceCapacity where !isNamed[id] {
+        for id in 0..<serviceTokens.count where !isNamed[id] {
             guard let state = services.place(of: serviceTokens[id]) else { continue }
             serviceTokens[id] = Token(slot: 0, generation: 0)
             state.value.isRetired = true
             if state.value.exchangeCount == 0 { _ = services.remove(state) }
         }
+    }
+
+    /// Makes the tables that are read by number long enough. Numbers reach a loop in a
+    /// snapshot before anything else speaks of them.
+    private mutating func growTables(_ counts: Snapshot.Counts) {
+        tlsSessions.grow(to: counts.servers) { _ in SessionSlot() }
+        sessionsOfCell.grow(to: counts.servers) { _ in .max }
+        pools.grow(to: counts.servers) { _ in ServerPool() }
+        serviceTokens.grow(to: counts.services) { _ in Token(slot: 0, generation: 0) }
+        listenerTokens.grow(to: counts.listeners) { _ in Token(slot: 0, generation: 0) }
     }
 
     /// The server was removed and its time to drain is over.
@@ -101,7 +113,7 @@ extension Worker where Kernel: ~Copyable {
 
     private mutating func beginDraining(until deadline: LoopInstant) {
         drainDeadline = deadline
-        for id in 0..<listenerCapacity where listeners.place(of: listenerTokens[id]) != nil {
+        for id in 0..<listenerTokens.count where listeners.place(of: listenerTokens[id]) != nil {
             stopListening(id)
         }
         for index in 0..<clients.usedSlotCount {
@@ -120,7 +132,7 @@ extension Worker where Kernel: ~Copyable {
                 turn.value.clientPersists = false
             }
         }
-        for cell in 0..<DataPlane.serverCapacity {
+        for cell in 0..<pools.count {
             if pools[cell].idleCount > 0 { closeIdle(cell: cell) }
             if sessionsOfCell[cell] != .max { endSessions(cell: cell) }
         }
@@ -187,7 +199,7 @@ extension Worker where Kernel: ~Copyable {
             report.services.append(
                 (service.value.id, service.value.requestCount, service.value.latencies))
         }
-        for cell in 0..<DataPlane.serverCapacity {
+        for cell in 0..<pools.count {
             report.idleServerConnections += Int(pools[cell].idleCount)
         }
         control.post(.report(loop: loop, report))

@@ -206,20 +206,19 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
         clients = Slab(capacity: clientCapacity)
         servers = Slab(capacity: serverCapacity)
         secures = Slab(capacity: clientCapacity + serverCapacity)
-        tlsSessions = FixedArray(count: DataPlane.serverCapacity) { _ in SessionSlot() }
+        tlsSessions = FixedArray(count: 0) { _ in SessionSlot() }
         sessions = Slab(capacity: clientCapacity + serverCapacity)
         streams = Slab(capacity: clientCapacity + serverCapacity)
-        sessionsOfCell = FixedArray(repeating: .max, count: DataPlane.serverCapacity)
+        sessionsOfCell = FixedArray(repeating: .max, count: 0)
         dirtySessions = TokenQueue(capacity: clientCapacity + serverCapacity)
         exchanges = Slab(capacity: clientCapacity)
         plans = Slab(capacity: 4096)
-        services = Slab(capacity: serviceCapacity * 2)
-        serviceTokens = FixedArray(
-            repeating: Token(slot: 0, generation: 0), count: serviceCapacity)
-        pools = FixedArray(repeating: ServerPool(), count: DataPlane.serverCapacity)
-        listeners = Slab(capacity: listenerCapacity)
-        listenerTokens = FixedArray(
-            repeating: Token(slot: 0, generation: 0), count: listenerCapacity)
+        // One that was removed is kept as long as an exchange uses it.
+        services = Slab(capacity: Bounds.services + clientCapacity)
+        serviceTokens = FixedArray(repeating: Token(slot: 0, generation: 0), count: 0)
+        pools = FixedArray(repeating: ServerPool(), count: 0)
+        listeners = Slab(capacity: Bounds.listeners)
+        listenerTokens = FixedArray(repeating: Token(slot: 0, generation: 0), count: 0)
         blocks = BufferPool(capacityBytes: parameters.blockBytes)
         pipes = PipePool()
         wheel = TimerWheel(capacity: clientCapacity + serverCapacity, now: now)

@@ -1,16 +1,29 @@
-/// A heap array of fixed length with one owner: no growth, no reference count.
+/// A heap array with one owner: no reference count, and no growth but by ``grow(to:_:)``.
 ///
 /// `Array` pays a uniqueness check before a write and may pay a retain for a read; hot tables
 /// pay neither here.
 @safe public struct FixedArray<Element: ~Copyable>: ~Copyable {
-    private let elements: UnsafeMutablePointer<Element>
-    public let count: Int
+    private var elements: UnsafeMutablePointer<Element>
+    public private(set) var count: Int
 
     public init(count: Int, _ make: (Int) -> Element) {
         precondition(count >= 0)
         self.count = count
         unsafe elements = .allocate(capacity: max(1, count))
         for index in 0..<count { unsafe (elements + index).initialize(to: make(index)) }
+    }
+
+    /// Makes room for at least `least` elements, and for more when it grows at all, so that
+    /// growing by one each time costs no more than growing at once. Moves what is there.
+    public mutating func grow(to least: Int, _ make: (Int) -> Element) {
+        guard least > count else { return }
+        let wider = max(least, count + count / 2, 16)
+        let target = UnsafeMutablePointer<Element>.allocate(capacity: wider)
+        unsafe target.moveInitialize(from: elements, count: count)
+        for index in count..<wider { unsafe (target + index).initialize(to: make(index)) }
+        unsafe elements.deallocate()
+        unsafe elements = target
+        count = wider
     }
 
     deinit {

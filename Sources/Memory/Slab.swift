@@ -1,8 +1,8 @@
 /// A table of values that never move, each named by a ``Token`` and reached by a ``Place``.
 ///
 /// The loop keeps every connection in one of these. A value is reached in place: never copied,
-/// retained or released on the way. Memory is reserved for `capacity` values and touched as
-/// slots are first used.
+/// retained or released on the way. Addresses are reserved for `capacity` values, and there is
+/// memory behind them as slots are first used.
 ///
 /// ## Invariants
 /// - A slot's generation is odd while the slot is occupied and even while it is free. It
@@ -24,20 +24,25 @@
     private var firstFree: UInt32 = .max
     /// Slots at and above this one were never used.
     private var touchedCount = 0
+    /// Slots below this one have memory.
+    private var openCount = 0
     public private(set) var count = 0
 
     /// - Parameter capacity: the most values it will ever hold.
     public init(capacity: Int) {
         precondition(capacity > 0 && capacity < Int(UInt32.max))
         self.capacity = capacity
-        unsafe slots = .allocate(capacity: capacity)
+        precondition(MemoryLayout<Slot>.alignment <= AddressSpace.step)
+        let memory = unsafe AddressSpace.reserve(capacity * MemoryLayout<Slot>.stride)
+        unsafe slots = memory.bindMemory(to: Slot.self, capacity: capacity)
     }
 
     deinit {
         for index in 0..<touchedCount where unsafe Self.generation(slots + index).pointee % 2 == 1 {
             unsafe Self.value(slots + index).deinitialize(count: 1)
         }
-        unsafe slots.deallocate()
+        unsafe AddressSpace.release(
+            UnsafeMutableRawPointer(slots), capacity * MemoryLayout<Slot>.stride)
     }
 
     public var isFull: Bool { count == capacity }
@@ -52,6 +57,7 @@
             unsafe firstFree = Self.nextFree(slots + index).pointee
         } else {
             index = touchedCount
+            if index == openCount { open() }
             touchedCount += 1
             unsafe Self.generation(slots + index).initialize(to: 0)
             unsafe Self.nextFree(slots + index).initialize(to: .max)
@@ -63,6 +69,18 @@
         let token = unsafe Token(slot: UInt32(index), generation: Self.generation(slot).pointee)
         return unsafe Place(
             token: token, stamp: Self.generation(slot), pointer: Self.value(slot))
+    }
+
+    /// Puts memory behind more slots: twice as many as there are.
+    private mutating func open() {
+        let stride = MemoryLayout<Slot>.stride
+        let more = max(openCount, AddressSpace.step / stride, 1)
+        let end = AddressSpace.size(of: min(capacity, openCount + more) * stride)
+        guard
+            unsafe AddressSpace.open(
+                UnsafeMutableRawPointer(slots), from: openCount * stride, to: end)
+        else { preconditionFailure("no memory for \(end) bytes") }
+        openCount = min(capacity, end / stride)
     }
 
     /// Moves the value out and retires its token. Traps when it was retired before.

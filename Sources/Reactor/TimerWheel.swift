@@ -1,7 +1,7 @@
 import Memory
 public import Timing
 
-/// Deadlines in constant time, for as many timers as there are slots.
+/// Deadlines in constant time, for as many timers as there are slots; more can be added.
 ///
 /// Four wheels of 64 buckets; one tick is 2²² ns, about 4.2 ms, so the last wheel reaches 19
 /// hours and anything later is looked at again then. A timer is a number that its owner
@@ -38,12 +38,19 @@ public struct TimerWheel: ~Copyable {
     public private(set) var armedCount = 0
     private var due: UInt32 = none
 
+    private static var empty: Node {
+        Node(next: none, previous: none, bucket: none, tick: notArmed)
+    }
+
     public init(capacity: Int, now: LoopInstant) {
-        let empty = Node(
-            next: Self.none, previous: Self.none, bucket: Self.none, tick: Self.notArmed)
-        nodes = FixedArray(repeating: empty, count: capacity)
+        nodes = FixedArray(repeating: Self.empty, count: capacity)
         heads = FixedArray(repeating: Self.none, count: Self.bucketCount)
         origin = now.nanoseconds
+    }
+
+    /// Makes room for timers below `capacity`, at least.
+    public mutating func grow(to capacity: Int) {
+        nodes.grow(to: capacity) { _ in Self.empty }
     }
 
     /// The tick after which `instant` has certainly passed.

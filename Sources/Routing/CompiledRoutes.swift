@@ -12,6 +12,8 @@ public struct CompiledRoutes: Sendable {
     private(set) var entries: [RouteTable.Entry] = []
     private(set) var methods: [ByteRange] = []
     private(set) var conditions: [RouteTable.Condition] = []
+    /// The numbers of listeners, by route.
+    private(set) var listeners: [UInt32] = []
     private(set) var text: [UInt8] = []
     private(set) var hosts: [RouteTable.HostGroup] = []
     private(set) var paths: [RouteTable.PathGroup] = []
@@ -27,9 +29,9 @@ public struct CompiledRoutes: Sendable {
 
     /// - Parameters:
     ///   - routes: sorted by precedence, as the loader leaves them.
-    ///   - listeners: a bit for each listener of a name.
+    ///   - listeners: the numbers of the listeners of a name.
     /// - Complexity: O(n) in the bytes of the routes.
-    public init(_ routes: [RouteConfiguration], listeners: [String: UInt64] = [:]) {
+    public init(_ routes: [RouteConfiguration], listeners: [String: [Int]] = [:]) {
         for route in routes { add(route, listeners) }
         hasPriorities = routes.contains { $0.priority ?? 0 != 0 }
         link()
@@ -37,7 +39,7 @@ public struct CompiledRoutes: Sendable {
 
     // MARK: - Collecting
 
-    private mutating func add(_ route: RouteConfiguration, _ listeners: [String: UInt64]) {
+    private mutating func add(_ route: RouteConfiguration, _ numbers: [String: [Int]]) {
         let firstMethod = methods.count
         for method in route.methods { methods.append(add(method)) }
         let firstCondition = conditions.count
@@ -63,6 +65,8 @@ public struct CompiledRoutes: Sendable {
             case .exact: .exact(pathText)
             case .prefix: .prefix(pathText)
             }
+        let firstListener = listeners.count
+        for name in route.listeners { listeners += (numbers[name] ?? []).map { UInt32($0) } }
         let routes = paths[Int(pathNumber)].routes
         precondition(
             routes.upper == entries.count, "routes of one host and path stand side by side")
@@ -71,8 +75,8 @@ public struct CompiledRoutes: Sendable {
             RouteTable.Entry(
                 host: host, path: path, methods: ByteRange(firstMethod, methods.count),
                 conditions: ByteRange(firstCondition, conditions.count),
-                listeners: route.listeners.isEmpty
-                    ? .max : route.listeners.reduce(0) { $0 | (listeners[$1] ?? 0) },
+                listeners: ByteRange(firstListener, listeners.count),
+                isForAll: route.listeners.isEmpty,
                 priority: route.priority.map { Int32(clamping: min($0, Int(Int32.max) - 1)) }
                     ?? RouteTable.fixedPriority))
     }

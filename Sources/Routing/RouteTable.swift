@@ -37,8 +37,9 @@ public struct RouteTable: ~Copyable {
         var path: Path
         var methods: ByteRange
         var conditions: ByteRange
-        /// A bit for each listener.
-        var listeners: UInt64
+        /// The listeners that it is for, unless it is for all.
+        var listeners: ByteRange
+        var isForAll: Bool
         var priority: Int32
     }
 
@@ -91,6 +92,7 @@ public struct RouteTable: ~Copyable {
     /// Ranges of `text`.
     private let methods: FixedArray<ByteRange>
     private let conditions: FixedArray<Condition>
+    private let listeners: FixedArray<UInt32>
     private let text: FixedArray<UInt8>
     private let hosts: FixedArray<HostGroup>
     private let paths: FixedArray<PathGroup>
@@ -108,6 +110,7 @@ public struct RouteTable: ~Copyable {
         entries = FixedArray(compiled.entries)
         methods = FixedArray(compiled.methods)
         conditions = FixedArray(compiled.conditions)
+        listeners = FixedArray(compiled.listeners)
         text = FixedArray(compiled.text)
         hosts = FixedArray(compiled.hosts)
         paths = FixedArray(compiled.paths)
@@ -132,10 +135,9 @@ public struct RouteTable: ~Copyable {
         block: RawSpan, host: ByteRange, path: RawSpan, method: ByteRange,
         fields: borrowing FieldSection, listener: Int
     ) -> Int? {
-        let listenerBit: UInt64 = 1 << UInt64(listener)
         if entries.count <= Self.scanLimit {
             return scan(
-                block: block, host: host, path: path, method: method, fields: fields, listenerBit)
+                block: block, host: host, path: path, method: method, fields: fields, listener)
         }
         var found: Int?
         var hostIndex = mostSpecificHost(block, host)
@@ -145,7 +147,7 @@ public struct RouteTable: ~Copyable {
             while pathIndex >= 0 {
                 let place = paths[Int(pathIndex)]
                 for index in place.routes.lower..<place.routes.upper
-                where entries[index].listeners & listenerBit != 0
+                where serves(entries[index], listener)
                     && allows(entries[index].methods, block, method)
                     && holds(entries[index].conditions, block, fields)
                 {
@@ -262,12 +264,12 @@ public struct RouteTable: ~Copyable {
 
     private func scan(
         block: RawSpan, host: ByteRange, path: RawSpan, method: ByteRange,
-        fields: borrowing FieldSection, _ listenerBit: UInt64
+        fields: borrowing FieldSection, _ listener: Int
     ) -> Int? {
         var found: Int?
         for index in 0..<entries.count {
             let entry = entries[index]
-            if entry.listeners & listenerBit != 0, matches(entry.host, block, host),
+            if serves(entry, listener), matches(entry.host, block, host),
                 matches(entry.path, path), allows(entry.methods, block, method),
                 holds(entry.conditions, block, fields)
             {
@@ -276,6 +278,17 @@ public struct RouteTable: ~Copyable {
             }
         }
         return found
+    }
+
+    private func serves(_ entry: Entry, _ listener: Int) -> Bool {
+        entry.isForAll || names(entry.listeners, listener)
+    }
+
+    private func names(_ range: ByteRange, _ listener: Int) -> Bool {
+        for index in range.lower..<range.upper where listeners[index] == UInt32(listener) {
+            return true
+        }
+        return false
     }
 
     private func matches(_ rule: Host, _ block: RawSpan, _ host: ByteRange) -> Bool {

@@ -114,16 +114,31 @@ struct TrafficTests {
 
 @Suite("Numbers")
 struct NumbersTests {
-    @Test("Fresh ones first, then the one that has been free for longest; none beyond the bound")
+    @Test("The one that has been free for longest first, then fresh ones; none beyond the bound")
     func order() {
         var numbers = Numbers(capacity: 3)
         #expect(numbers.freeCount == 3)
         #expect([numbers.take(), numbers.take()] == [0, 1])
-        numbers.giveBack(0)
-        #expect(numbers.freeCount == 2)
-        #expect(numbers.take() == 2)
         numbers.giveBack(1)
-        #expect([numbers.take(), numbers.take(), numbers.take()] == [0, 1, nil])
+        numbers.giveBack(0)
+        #expect(numbers.freeCount == 3)
+        #expect(numbers.count == 2)
+        #expect(
+            [numbers.take(), numbers.take(), numbers.take(), numbers.take()] == [1, 0, 2, nil])
         #expect(numbers.freeCount == 0)
+        #expect(numbers.count == 3)
+    }
+
+    @Test("However many come and go, no more numbers are in use than there were at once")
+    func churn() {
+        var numbers = Numbers(capacity: 1 << 20)
+        var taken = (0..<5000).compactMap { _ in numbers.take() }
+        for _ in 0..<20_000 {
+            numbers.giveBack(taken.removeFirst())
+            if let number = numbers.take() { taken.append(number) }
+        }
+        #expect(Set(taken).count == 5000)
+        #expect(numbers.count <= 5001)
+        #expect(numbers.freeCount == (1 << 20) - 5000)
     }
 }
