@@ -16,6 +16,8 @@ struct Exchange: ~Copyable {
     enum Stage: UInt8 {
         /// All eligible servers are full.
         case queued
+        /// An attempt has ended: the turn chooses a server for the next one.
+        case choosing
         /// Waiting before another attempt.
         case backingOff
         case connecting
@@ -70,6 +72,8 @@ struct Exchange: ~Copyable {
     var isHeld = false
     /// It is its turn to go on after that.
     var isReleased = false
+    /// It has waited, and comes before those who are only beginning.
+    var isWoken = false
     /// Attempts that do not count against their servers any more: the service has been empty
     /// since.
     var forgivenCount = 0
@@ -115,7 +119,8 @@ struct Exchange: ~Copyable {
     var key = RequestKey.unknown
     var mustConnectAnew = false
     var whyNoRetry = Retried.no
-    /// The queue of exchanges that wait for a slot, by exchange slot.
+    /// The queue of exchanges that wait for a slot, or that of those which are to choose anew,
+    /// by exchange slot.
     var nextWaiting = UInt32.max
     var previousWaiting = UInt32.max
 

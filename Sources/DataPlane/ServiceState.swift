@@ -181,6 +181,12 @@ struct ServiceState: ~Copyable {
     var isRetired = false
     var queueCapacity: Int
     var waitingCount = 0
+    /// How many of those who wait may try again, when the turn comes to it.
+    var wakeCount = 0
+    /// Others have come meanwhile: when those have gone on, these may try as well.
+    var wakesFurther = false
+    /// It is in the worker's list of services that have somebody to wake.
+    var isWaking = false
     var firstWaiting = UInt32.max
     var lastWaiting = UInt32.max
 
@@ -307,6 +313,11 @@ struct ServiceState: ~Copyable {
     var countsTotal: Bool { needsKey }
 
     var wantsEnds: Bool { balancer.wantsEnds || hasShadow && shadow.wantsEnds }
+
+    mutating func forgetWakes() {
+        wakeCount = 0
+        wakesFurther = false
+    }
 
     /// A slot of a server is free again.
     mutating func ended(cell: Int, hint: Int) {

@@ -151,6 +151,13 @@ extension Worker where Kernel: ~Copyable {
             hold(turn)
             return
         }
+        if service.value.isWaking, !turn.value.isWoken {
+            // Something has become possible for those who wait, and they come first.
+            service.value.wakesFurther = true
+            waitForSlot(turn)
+            return
+        }
+        turn.value.isWoken = false
         service.value.prepare(
             now: now, tried: turn.value.tried, triedCount: triedCount(of: turn))
         let request = pickRequest(turn, of: service)
@@ -355,11 +362,14 @@ extension Worker where Kernel: ~Copyable {
     /// Puts the exchange into the bounded queue of its service, first come first served.
     private mutating func waitForSlot(_ turn: Turn) {
         let service = turn.value.service!
-        guard service.value.waitingCount < service.value.queueCapacity else {
+        // Those who are about to leave the queue are no longer counted.
+        let standing = service.value.waitingCount - service.value.wakeCount
+        guard standing < service.value.queueCapacity else {
             answer(turn, .queueFull)
             return
         }
         turn.value.stage = .queued
+        turn.value.isWoken = false
         let slot = turn.token.slot
         turn.value.previousWaiting = service.value.lastWaiting
         turn.value.nextWaiting = .max
@@ -382,7 +392,12 @@ extension Worker where Kernel: ~Copyable {
         setExchangeDeadline(turn, turn.value.queueDeadline)
     }
 
+    /// Takes the exchange out of whichever list it waits in.
     mutating func leaveQueue(_ turn: Turn) {
+        if turn.value.stage == .choosing {
+            leaveChoosing(turn)
+            return
+        }
         guard turn.value.stage == .queued, let service = turn.value.service else { return }
         let next = turn.value.nextWaiting
         let previous = turn.value.previousWaiting
@@ -397,26 +412,112 @@ extension Worker where Kernel: ~Copyable {
             place.value.previousWaiting = previous
         }
         service.value.waitingCount -= 1
+        service.value.wakeCount = min(service.value.wakeCount, service.value.waitingCount)
         waitingCount -= 1
         serviceCells[service.value.id].waiting.wrappingSubtract(1, ordering: .relaxed)
         turn.value.queuedNanoseconds = (now - turn.value.queuedAt).nanoseconds
         turn.value.stage = .connecting
     }
 
-    /// Lets waiting exchanges try again, as many as there are now at most.
-    mutating func wakeWaiting(_ service: Place<ServiceState>, atMost limit: Int) {
-        for _ in 0..<min(limit, service.value.waitingCount) {
-            guard service.value.firstWaiting != .max,
-                let turn = exchanges.place(at: Int(service.value.firstWaiting))
-            else { return }
-            leaveQueue(turn)
-            choose(turn)
-            // Still full: it went to the end of the queue, so it goes back to the front.
-            if turn.isValid, turn.value.stage == .queued {
-                moveToFront(turn, of: service)
+    // MARK: - Marks
+
+    /// Choices that one turn makes for those who have waited: each may cost a connection.
+    private var choicesPerTurn: Int { 128 }
+
+    /// An attempt has ended, and the exchange is to have another one: not from here, where it
+    /// may be the hundredth to fail in a row, but when the turn comes to it.
+    mutating func chooseLater(_ turn: Turn) {
+        turn.value.stage = .choosing
+        turn.value.isWoken = true
+        let slot = turn.token.slot
+        turn.value.previousWaiting = lastChoosing
+        turn.value.nextWaiting = .max
+        if lastChoosing == .max {
+            firstChoosing = slot
+        } else if let last = exchanges.place(at: Int(lastChoosing)) {
+            last.value.nextWaiting = slot
+        }
+        lastChoosing = slot
+        setExchangeDeadline(turn, .never)
+    }
+
+    private mutating func leaveChoosing(_ turn: Turn) {
+        let next = turn.value.nextWaiting
+        let previous = turn.value.previousWaiting
+        if previous == .max {
+            firstChoosing = next
+        } else if let place = exchanges.place(at: Int(previous)) {
+            place.value.nextWaiting = next
+        }
+        if next == .max {
+            lastChoosing = previous
+        } else if let place = exchanges.place(at: Int(next)) {
+            place.value.previousWaiting = previous
+        }
+        turn.value.stage = .connecting
+    }
+
+    /// Something has become possible for the longest waiting exchanges of the service.
+    private mutating func wake(_ service: Place<ServiceState>, _ count: Int) {
+        service.value.wakeCount = min(
+            service.value.wakeCount + count, service.value.waitingCount)
+        guard service.value.wakeCount > 0 || service.value.wakesFurther,
+            !service.value.isWaking
+        else { return }
+        service.value.isWaking = true
+        wakingServices.push(service.token)
+    }
+
+    /// New servers, or more slots: all who wait look again.
+    mutating func wakeAll(_ service: Place<ServiceState>) {
+        wake(service, service.value.waitingCount)
+    }
+
+    /// Goes on with those for whom something has become possible; what they bring about is done
+    /// in the same turn, as far as its budget goes.
+    mutating func goThroughMarks() {
+        var budget = choicesPerTurn
+        while budget > 0 {
+            if firstChoosing != .max, let turn = exchanges.place(at: Int(firstChoosing)) {
+                budget -= 1
+                leaveChoosing(turn)
+                choose(turn)
+            } else if let token = wakingServices.pop() {
+                guard let service = services.place(of: token) else { continue }
+                wakeWaiting(service, &budget)
+            } else {
                 return
             }
         }
+    }
+
+    /// Lets those who wait try again, in their order, a few of one service at a time.
+    private mutating func wakeWaiting(_ service: Place<ServiceState>, _ budget: inout Int) {
+        for _ in 0..<8 {
+            guard budget > 0, service.value.wakeCount > 0 || service.value.wakesFurther,
+                !service.value.isHolding, service.value.firstWaiting != .max,
+                let turn = exchanges.place(at: Int(service.value.firstWaiting))
+            else { break }
+            budget -= 1
+            let count = service.value.wakeCount
+            leaveQueue(turn)
+            turn.value.isWoken = true
+            choose(turn)
+            if turn.isValid, turn.value.stage == .queued {
+                // Still full: it went to the end of the queue, so it goes back to the front.
+                moveToFront(turn, of: service)
+                service.value.forgetWakes()
+            } else if turn.isValid, turn.value.heldCell >= 0 {
+                service.value.wakeCount = min(max(0, count - 1), service.value.waitingCount)
+            }
+            // Who was answered, or has failed at once, has taken nothing: the next one may try.
+            guard services.place(of: service.token) != nil else { return }
+        }
+        service.value.isWaking = false
+        if service.value.isHolding || service.value.waitingCount == 0 {
+            service.value.forgetWakes()
+        }
+        wake(service, 0)
     }
 
     private mutating func moveToFront(_ turn: Turn, of service: Place<ServiceState>) {
@@ -433,7 +534,7 @@ extension Worker where Kernel: ~Copyable {
         service.value.firstWaiting = turn.token.slot
     }
 
-    /// Takes a request off a server's count, and lets someone who waits for it go on.
+    /// Takes a request off a server's count, and marks that someone who waits for it may go on.
     mutating func releaseSlot(_ slot: SlotNote) {
         let cell = slot.cell
         cells[cell].inFlight.wrappingSubtract(1, ordering: .relaxed)
@@ -453,10 +554,10 @@ extension Worker where Kernel: ~Copyable {
     }
 
     /// A slot of one of the service's servers is free: the longest waiting exchange of this
-    /// loop has it, or another loop hears of it.
-    mutating func releasedSlot(of service: Place<ServiceState>) {
+    /// loop may have it, or another loop hears of it.
+    private mutating func releasedSlot(of service: Place<ServiceState>) {
         if service.value.waitingCount > 0 {
-            wakeWaiting(service, atMost: 1)
+            wake(service, 1)
         } else if serviceCells[service.value.id].waiting.load(ordering: .relaxed) > 0 {
             for (index, sibling) in siblings.enumerated() where index != loop {
                 sibling.post(.slotFreed(service: service.value.id))
@@ -489,6 +590,9 @@ extension Worker where Kernel: ~Copyable {
     /// on, at the next time two, four, and so on: a server that has just started is not met by
     /// all of them at once, and 1,024 have gone on after a quarter of a second.
     private var holdPace: Interval { .milliseconds(20) }
+    /// The most that go on at once: each may cost a connection, and the loop's other clients
+    /// wait meanwhile.
+    private var mostReleased: Int { 256 }
 
     /// For each service with held requests: lets some go on, when somebody can be picked.
     mutating func releaseHeldRequests() {
@@ -510,7 +614,7 @@ extension Worker where Kernel: ~Copyable {
             return
         }
         let count = min(service.value.releaseCount, service.value.waitingCount)
-        service.value.releaseCount = min(service.value.releaseCount * 2, 4096)
+        service.value.releaseCount = min(service.value.releaseCount * 2, mostReleased)
         for _ in 0..<count {
             guard service.value.firstWaiting != .max,
                 let turn = exchanges.place(at: Int(service.value.firstWaiting))
@@ -520,6 +624,7 @@ extension Worker where Kernel: ~Copyable {
                 turn.value.forgivenCount = turn.value.attemptCount
             }
             turn.value.isReleased = true
+            turn.value.isWoken = true
             choose(turn)
         }
         if service.value.waitingCount == 0 { service.value.isHolding = false }

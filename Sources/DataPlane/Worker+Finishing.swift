@@ -178,7 +178,7 @@ extension Worker where Kernel: ~Copyable {
             releaseHold(turn, failed: false)
             turn.value.mustConnectAnew = true
             rewind(turn)
-            choose(turn)
+            chooseLater(turn)
             return
         }
         noteFailure(turn, reason)
@@ -284,7 +284,7 @@ extension Worker where Kernel: ~Copyable {
             base: turn.value.plan.value.routePlans[Int(turn.value.route)].retryBackoff)
         let delay = backoff.delay(retry: max(1, turn.value.attemptCount), random: &random)
         guard delay > .zero else {
-            choose(turn)
+            chooseLater(turn)
             return
         }
         turn.value.stage = .backingOff
@@ -409,6 +409,12 @@ extension Worker where Kernel: ~Copyable {
         switch turn.value.stage {
         case .finished:
             break
+        case .choosing:
+            if isTotal {
+                answer(turn, .totalTimeout)
+            } else {
+                setExchangeDeadline(turn, .never)
+            }
         case .queued:
             leaveQueue(turn)
             answer(turn, isTotal ? .totalTimeout : reasonForWaiting(turn))
@@ -417,6 +423,7 @@ extension Worker where Kernel: ~Copyable {
                 answer(turn, .totalTimeout)
             } else {
                 turn.value.stage = .connecting
+                turn.value.isWoken = true
                 choose(turn)
             }
         case .connecting:

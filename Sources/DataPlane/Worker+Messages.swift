@@ -25,7 +25,7 @@ extension Worker where Kernel: ~Copyable {
         case .slotFreed(let id):
             // The other loop may know a service of which this one has not heard yet.
             if id < serviceTokens.count, let service = services.place(of: serviceTokens[id]) {
-                wakeWaiting(service, atMost: service.value.waitingCount)
+                wakeAll(service)
             }
         case .report:
             report()
@@ -60,7 +60,7 @@ extension Worker where Kernel: ~Copyable {
             if let state = services.place(of: serviceTokens[service.id]) {
                 state.value.adopt(service, random: &random)
                 // New servers, or more slots: those who wait look again.
-                wakeWaiting(state, atMost: state.value.waitingCount)
+                wakeAll(state)
             } else {
                 let state = services.insert(
                     ServiceState(

@@ -15,7 +15,7 @@ extension Worker where Kernel: ~Copyable {
             return
         }
         switch turn.value.stage {
-        case .queued, .backingOff, .finished:
+        case .queued, .choosing, .backingOff, .finished:
             break
         case .connecting:
             guard let server = turn.value.server else { return }

@@ -18,7 +18,12 @@ enum WatchedKind: UInt64 {
 
 // The turn of a loop:
 //
-//     wait → read clock → events → run queue → due timers → held slots → HTTP/2 output → close
+//     wait → read clock → events → run queue → due timers → held slots → marks → HTTP/2 output
+//          → close
+//
+// What ends does not start something else by calling it: it marks what has become possible, and
+// the turn goes through the marks, so many of them and the rest in the next turn. A server that
+// dies with thousands of requests waiting for it costs many turns, and no stack.
 //
 // Work per event is bounded; a connection that stopped early is put into the run queue: that,
 // not a new edge, is what brings it back. Closing last means that a descriptor number cannot
@@ -50,6 +55,7 @@ extension Worker where Kernel: ~Copyable {
         runTimers()
         releaseHeldSlots()
         if holdAt <= now { releaseHeldRequests() }
+        goThroughMarks()
         if !dirtySessions.isEmpty { flushSessions() }
         reap()
         trimBlocks()
@@ -58,7 +64,8 @@ extension Worker where Kernel: ~Copyable {
     }
 
     private func timeToWait() -> Interval? {
-        guard runQueue.isEmpty, dirtySessions.isEmpty, closedClients.isEmpty, closedServers.isEmpty
+        guard runQueue.isEmpty, dirtySessions.isEmpty, closedClients.isEmpty,
+            closedServers.isEmpty, firstChoosing == .max, wakingServices.isEmpty
         else { return .zero }
         var wait = wheel.timeToNext(now: now) ?? .forever
         if held.next != .never { wait = min(wait, held.next - now) }

@@ -138,6 +138,11 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     var pausedListenerCount = 0
     /// Exchanges of this loop that wait for a slot, over all services.
     var waitingCount = 0
+    /// Services in which something has become possible for those who wait.
+    var wakingServices: TokenQueue
+    /// Exchanges whose attempt has ended and who are to have another one: a list by slot.
+    var firstChoosing = UInt32.max
+    var lastChoosing = UInt32.max
     /// Services with a bound on requests per server.
     var limitedServiceCount = 0
     var hasSaidPaused = false
@@ -215,6 +220,7 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
         plans = Slab(capacity: 4096)
         // One that was removed is kept as long as an exchange uses it.
         services = Slab(capacity: Bounds.services + clientCapacity)
+        wakingServices = TokenQueue(capacity: 64)
         serviceTokens = FixedArray(repeating: Token(slot: 0, generation: 0), count: 0)
         pools = FixedArray(repeating: ServerPool(), count: 0)
         listeners = Slab(capacity: Bounds.listeners)
@@ -256,7 +262,9 @@ struct ListenerState: ~Copyable {
     }
 }
 
-/// A ring of tokens that cannot overflow: at most one entry for each slot of its slab.
+/// A ring of tokens. There is an entry or so for each slot of its slab; more only where the
+/// tenant of a slot has left and the next one is here before the ring was gone through: then it
+/// grows.
 struct TokenQueue: ~Copyable {
     private var entries: FixedArray<Token>
     private var first = 0
@@ -269,11 +277,23 @@ struct TokenQueue: ~Copyable {
     var isEmpty: Bool { count == 0 }
 
     mutating func push(_ token: Token) {
-        precondition(count < entries.count, "a token is queued once")
+        if count == entries.count { grow() }
         var index = first + count
         if index >= entries.count { index -= entries.count }
         entries[index] = token
         count += 1
+    }
+
+    private mutating func grow() {
+        var larger = FixedArray(
+            repeating: Token(slot: 0, generation: 0), count: max(16, entries.count * 2))
+        for index in 0..<count {
+            let position = first + index
+            larger[index] =
+                entries[position < entries.count ? position : position - entries.count]
+        }
+        entries = larger
+        first = 0
     }
 
     mutating func pop() -> Token? {
