@@ -110,6 +110,8 @@ struct Exchange: ~Copyable {
     var tried: [8 of AttemptNote] = .init(repeating: AttemptNote())
     /// The server whose in-flight count includes this exchange; −1 for none.
     var heldCell: Int32 = -1
+    /// Where that server was in the roster from which it was chosen: a hint, which is compared
+    /// with the cell, since the roster may have changed.
     var memberIndex: Int32 = -1
     /// Where its attempt was counted besides, and is to be taken off again.
     var countsAge = false

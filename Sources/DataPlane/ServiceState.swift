@@ -60,6 +60,20 @@ struct Roster: GuardedView, ~Copyable {
         requestsPerServer = configuration.limits.requestsPerServer ?? .max
     }
 
+    /// Without its servers; the text stays, to which the service's key refers.
+    init(emptying other: borrowing Roster) {
+        cells = other.cells
+        serviceCells = other.serviceCells
+        service = other.service
+        hasTiers = false
+        tlsNames = []
+        members = FixedArray([])
+        turns = FixedArray(repeating: 0, count: 0)
+        text = FixedArray((0..<other.text.count).map { other.text[$0] })
+        slowStart = other.slowStart
+        requestsPerServer = .max
+    }
+
     private func cell(_ index: Int) -> Int { Int(members[index].cell) }
 
     var count: Int { members.count }
@@ -140,8 +154,12 @@ extension Spoken {
 /// was measured stays.
 struct ServiceState: ~Copyable {
     let id: Int
+    let name: String
     private let loopCount: Int
     var roster: Roster
+    /// Servers that are no longer in the roster and have requests under way, by their cells:
+    /// what `host: server` sends them. A cell goes to no other server before those have ended.
+    private var left: [(cell: UInt32, authority: [UInt8])] = []
     var balancer: Balancer
     /// Makes the choices of another strategy beside, which nobody follows; of no servers when
     /// there is none.
@@ -196,6 +214,7 @@ struct ServiceState: ~Copyable {
     ) {
         let configuration = service.configuration
         id = service.id
+        name = configuration.name
         self.loopCount = loopCount
         let text = ServiceText(service)
         roster = Self.roster(of: service, text, cells: cells, serviceCells: serviceCells)
@@ -250,6 +269,7 @@ struct ServiceState: ~Copyable {
     /// rotation, and the service keeps what it has measured.
     mutating func adopt(_ service: Snapshot.Service, random: inout LoopRandom) {
         let configuration = service.configuration
+        keepAuthorities(staying: Set(service.members.map { UInt32($0.cell) }))
         var places: [UInt32: Int] = [:]
         for index in 0..<roster.members.count { places[roster.members[index].cell] = index }
         let members = service.members
@@ -282,6 +302,44 @@ struct ServiceState: ~Copyable {
         budgetShare = share
         queueCapacity = (configuration.limits.queue + loopCount - 1) / loopCount
         isRetired = false
+    }
+
+    /// The service is no longer configured: what it has begun goes on, and nothing else is begun.
+    /// Its cells will be those of other servers, of other services.
+    mutating func retire(random: inout LoopRandom) {
+        isRetired = true
+        keepAuthorities(staying: [])
+        roster = Roster(emptying: roster)
+        let settings = balancer.settings
+        balancer = Balancer(settings, servers: [], random: &random)
+        hasShadow = false
+        isPanicking = false
+        holdsWhenDown = false
+        isHolding = false
+    }
+
+    /// Before the roster changes: notes how the servers are called that have requests under way.
+    private mutating func keepAuthorities(staying: Set<UInt32>) {
+        let cells = roster.cells
+        left.removeAll {
+            staying.contains($0.cell)
+                || cells[Int($0.cell)].inFlight.load(ordering: .relaxed) == 0
+        }
+        for index in 0..<roster.count where roster.inFlight(index) > 0 {
+            let member = roster.members[index]
+            guard !staying.contains(member.cell) else { continue }
+            let range = member.authority
+            left.append((member.cell, (range.lower..<range.upper).map { roster.text[$0] }))
+        }
+    }
+
+    /// What `host: server` sends to a server that has left the roster.
+    func authorityOfLeft(cell: Int) -> [UInt8]? {
+        left.last { Int($0.cell) == cell }?.authority
+    }
+
+    func hasAuthority(ofCell cell: Int, hint: Int) -> Bool {
+        roster.index(ofCell: cell, hint: hint) != nil || left.contains { Int($0.cell) == cell }
     }
 
     private static func roster(

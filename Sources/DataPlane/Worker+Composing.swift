@@ -12,32 +12,55 @@ import Timing
 // in time; it would have cost both of these.)
 extension Worker where Kernel: ~Copyable {
     /// Fills the field section with the exchange's request again, if another head was parsed
-    /// since.
-    mutating func recallFields(_ turn: Turn) {
-        guard fieldsOwner != turn.token else { return }
-        fieldsOwner = turn.token
+    /// since: by the limits that it was admitted with, whatever is configured now.
+    ///
+    /// - Returns: `false`, with an empty section, when the head cannot be read again. A request
+    ///   whose fields are not known must not go to a server: nothing would be taken out of it.
+    @discardableResult
+    mutating func recallFields(_ turn: Turn) -> Bool {
+        guard fieldsOwner != turn.token else { return true }
+        fieldsOwner = Token(slot: 0, generation: 0)
         let client = turn.value.client
         let start = turn.value.headStart
         do throws(HeadError) {
-            _ = try HeadParser.parseRequest(
+            let parsed = try HeadParser.parseRequest(
                 client.value.input.span(from: start, to: start + turn.value.head.headByteCount),
-                limits: plan.value.listeners[Int(client.value.listener)].headLimits,
+                limits: turn.value.plan.value.listeners[Int(client.value.listener)].headLimits,
                 fields: &fields)
+            if case .complete = parsed {
+                fieldsOwner = turn.token
+                return true
+            }
         } catch {
-            // The limits of a new configuration may be narrower than those it passed.
-            fields.removeAll()
+            // It was read before, by the same limits.
         }
+        fields.removeAll()
+        return false
     }
 
     /// Puts the request head for the chosen server into the scratch block.
-    mutating func composeRequestHead(_ turn: Turn) {
-        recallFields(turn)
+    ///
+    /// - Returns: `false` when there is none that may be sent: the exchange is to be refused.
+    mutating func composeRequestHead(_ turn: Turn) -> Bool {
+        guard recallFields(turn), isServerNamed(turn) else { return false }
         let client = turn.value.client
         let start = turn.value.headStart
         scratch.value.reset()
         composeRequestHead(
             client.value.input.span(from: start, to: start + turn.value.head.headByteCount),
             turn, client)
+        return true
+    }
+
+    /// Whether the name of the attempt's server is known, if it is to be sent.
+    private func isServerNamed(_ turn: Turn) -> Bool {
+        switch turn.value.plan.value.routePlans[Int(turn.value.route)].hostMode {
+        case .fixed: return true
+        case .keep where !turn.value.head.authority.isEmpty: return true
+        case .keep, .server: break
+        }
+        return turn.value.service?.value.hasAuthority(
+            ofCell: Int(turn.value.heldCell), hint: Int(turn.value.memberIndex)) == true
     }
 
     private mutating func composeRequestHead(_ bytes: RawSpan, _ turn: Turn, _ client: Client) {
@@ -141,9 +164,16 @@ extension Worker where Kernel: ~Copyable {
 
     private mutating func appendMemberAuthority(_ turn: Turn) {
         guard let service = turn.value.service else { return }
-        let member = service.value.roster.members[Int(turn.value.memberIndex)]
-        let range = member.authority
-        scratch.value.append(service.value.roster.text.bytes.extracting(range.lower..<range.upper))
+        let cell = Int(turn.value.heldCell)
+        // The roster may be another one by now than that in which the server was chosen.
+        let hint = Int(turn.value.memberIndex)
+        if let index = service.value.roster.index(ofCell: cell, hint: hint) {
+            let range = service.value.roster.members[index].authority
+            scratch.value.append(
+                service.value.roster.text.bytes.extracting(range.lower..<range.upper))
+        } else if let bytes = service.value.authorityOfLeft(cell: cell) {
+            for byte in bytes { scratch.value.append(byte) }
+        }
     }
 
     private mutating func appendVia(_ head: RequestHead, _ client: Client) {

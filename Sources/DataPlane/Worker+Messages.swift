@@ -57,7 +57,7 @@ extension Worker where Kernel: ~Copyable {
         for service in snapshot.services {
             isNamed[service.id] = true
             if service.configuration.limits.requestsPerServer != nil { limitedServiceCount += 1 }
-            if let state = services.place(of: serviceTokens[service.id]) {
+            if let state = stateOfService(service) {
                 state.value.adopt(service, random: &random)
                 // New servers, or more slots: those who wait look again.
                 wakeAll(state)
@@ -71,10 +71,40 @@ extension Worker where Kernel: ~Copyable {
         }
         for id in 0..<serviceTokens.count where !isNamed[id] {
             guard let state = services.place(of: serviceTokens[id]) else { continue }
-            serviceTokens[id] = Token(slot: 0, generation: 0)
-            state.value.isRetired = true
-            if state.value.exchangeCount == 0 { _ = services.remove(state) }
+            retire(state)
         }
+    }
+
+    /// The service is gone: who waits for it is answered, and its state ends with its last
+    /// exchange.
+    private mutating func retire(_ state: Place<ServiceState>) {
+        serviceTokens[state.value.id] = Token(slot: 0, generation: 0)
+        if state.value.exchangeCount == 0 {
+            _ = services.remove(state)
+        } else {
+            state.value.retire(random: &random)
+            wakeAll(state)
+        }
+    }
+
+    /// What this loop has of a service; also when it was removed, has come back, and something
+    /// of before is still under way. By its name: numbers may be given to others.
+    private mutating func stateOfService(
+        _ service: Snapshot.Service
+    ) -> Place<ServiceState>? {
+        let name = service.configuration.name
+        if let state = services.place(of: serviceTokens[service.id]) {
+            if state.value.name == name { return state }
+            retire(state)
+        }
+        for index in 0..<services.usedSlotCount {
+            guard let state = services.place(at: index), state.value.isRetired,
+                state.value.name == name, state.value.id == service.id
+            else { continue }
+            serviceTokens[service.id] = state.token
+            return state
+        }
+        return nil
     }
 
     /// Makes the tables that are read by number long enough. Numbers reach a loop in a

@@ -39,7 +39,10 @@ extension Worker where Kernel: ~Copyable {
             guard takeRequestContent(turn) else { return }
         }
         turn.value.sentEnd = turn.value.contentStart
-        composeRequestHead(turn)
+        guard composeRequestHead(turn) else {
+            attemptFailed(turn, .internalError, nothingSent: true)
+            return
+        }
         let scratch = scratch
         let client = turn.value.client
         let contentCount = turn.value.validEnd - turn.value.sentEnd
