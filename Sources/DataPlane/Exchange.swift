@@ -33,8 +33,10 @@ struct Exchange: ~Copyable {
 
     let client: Client
     var server: Server?
-    /// The configuration it began with.
-    let plan: Place<Plan>
+    /// The configuration it began with; with `terms`, the current one, which says nothing for it.
+    var plan: Place<Plan>
+    /// What counts instead, once its answer has begun and its plan has been replaced.
+    var terms: Place<LateTerms>?
     var service: Place<ServiceState>?
 
     // MARK: The request

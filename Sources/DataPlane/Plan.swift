@@ -15,9 +15,11 @@ typealias RetryConditions = ServiceConfiguration.Retries.Conditions
 /// A snapshot as one loop reads it: tables of plain numbers and one store of text, so that
 /// nothing of a request retains, allocates or follows an object.
 ///
-/// Each loop compiles its own between two turns; exchanges lease the one they began with.
+/// Each loop compiles its own between two turns, when something of it has changed; exchanges
+/// lease the one they began with, until their answer has begun (``LateTerms``).
 struct Plan: ~Copyable {
-    let generation: Int
+    /// The newest that it stands for.
+    var generation: Int
     let routes: RouteTable
     let routePlans: FixedArray<RoutePlan>
     /// Of the routes alone, which have names.
@@ -142,6 +144,21 @@ struct Plan: ~Copyable {
         }
         return false
     }
+}
+
+/// What is left of a plan for an exchange that has outlived it: a tunnel or a long answer, which
+/// may last for days, holds these numbers and not the whole configuration of its first day.
+struct LateTerms {
+    var idleTimeout: Interval
+    var tunnelTimeout: Interval
+    var writeTimeout: Interval
+    var bodyLimit: UInt64
+    var headLimits: HeadLimits
+    var logMode: AccessLogConfiguration.Mode
+    var slow: Interval
+    var generation: Int
+    /// Where the client's own identifier stands in its head, if that is kept.
+    var idRange: ByteRange
 }
 
 /// Which service gets the TLS connections for a name.

@@ -113,6 +113,21 @@ public final class Snapshot: Sendable {
         }
     }
 
+    /// Whether a loop's ``Plan`` of one is also that of the other: they differ in servers and in
+    /// what services do with them, as nearly all changes of a running process do.
+    func hasSamePlan(as other: Snapshot) -> Bool {
+        routes == other.routes && accessLog == other.accessLog
+            && listeners.elementsEqual(other.listeners) {
+                $0.id == $1.id && $0.tls === $1.tls && $0.configuration == $1.configuration
+            }
+            && services.elementsEqual(other.services) {
+                $0.id == $1.id && $0.configuration.name == $1.configuration.name
+                    && $0.configuration.host == $1.configuration.host
+                    && $0.configuration.timeouts == $1.configuration.timeouts
+                    && $0.configuration.retries == $1.configuration.retries
+            }
+    }
+
     public init(
         generation: Int, routes: [RouteConfiguration], listeners: [Listener],
         services: [Service], accessLog: AccessLogConfiguration, counts: Counts

@@ -17,12 +17,12 @@ extension Worker where Kernel: ~Copyable {
         if let service = turn.value.service, turn.value.stage != .tunnel {
             service.value.latencies.record(total)
         }
-        let plan = turn.value.plan
-        switch plan.value.logMode {
+        switch turn.value.terms?.value.logMode ?? turn.value.plan.value.logMode {
         case .off:
             return
         case .failures:
-            guard reason.isFailure || (total >= plan.value.slow && turn.value.stage != .tunnel)
+            let slow = turn.value.terms?.value.slow ?? turn.value.plan.value.slow
+            guard reason.isFailure || (total >= slow && turn.value.stage != .tunnel)
             else { return }
         case .all:
             break
@@ -69,7 +69,8 @@ extension Worker where Kernel: ~Copyable {
         record.total = total
         record.receivedBytes = turn.value.bytesIn
         record.sentBytes = turn.value.bytesOut
-        record.generation = UInt64(turn.value.plan.value.generation)
+        record.generation = UInt64(
+            turn.value.terms?.value.generation ?? turn.value.plan.value.generation)
 
         identify(client)
         if turn.value.isRaw {
@@ -120,7 +121,8 @@ extension Worker where Kernel: ~Copyable {
     }
 
     /// Where the client's own identifier stands in its head.
-    private func idRange(_ turn: Turn) -> ByteRange {
+    func idRange(_ turn: Turn) -> ByteRange {
+        if let terms = turn.value.terms { return terms.value.idRange }
         let listener = Int(turn.value.client.value.listener)
         let name = turn.value.plan.value.listeners[listener].requestIDName
         let start = turn.value.headStart

@@ -25,7 +25,8 @@ extension Worker where Kernel: ~Copyable {
         do throws(HeadError) {
             let parsed = try HeadParser.parseRequest(
                 client.value.input.span(from: start, to: start + turn.value.head.headByteCount),
-                limits: turn.value.plan.value.listeners[Int(client.value.listener)].headLimits,
+                limits: turn.value.terms?.value.headLimits
+                    ?? turn.value.plan.value.listeners[Int(client.value.listener)].headLimits,
                 fields: &fields)
             if case .complete = parsed {
                 fieldsOwner = turn.token

@@ -65,6 +65,7 @@ extension Worker where Kernel: ~Copyable {
         if let pipe = turn.value.requestPipe { pipes.put(pipe) }
         if let pipe = turn.value.responsePipe { pipes.put(pipe) }
         let place = turn.value.plan
+        let terms = turn.value.terms
         let service = turn.value.service
         client.value.exchange = nil
         _ = exchanges.remove(turn)
@@ -74,8 +75,8 @@ extension Worker where Kernel: ~Copyable {
                 _ = services.remove(service)
             }
         }
-        place.value.leaseCount -= 1
-        if place.value.leaseCount == 0, !place.value.isCurrent { _ = plans.remove(place) }
+        if let terms { _ = lateTerms.remove(terms) }
+        release(place)
     }
 
     // MARK: - Bad ends

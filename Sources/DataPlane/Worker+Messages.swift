@@ -34,13 +34,62 @@ extension Worker where Kernel: ~Copyable {
 
     // MARK: - Configuration
 
-    /// Takes over a snapshot. Exchanges under way keep the plan they began with.
+    /// Takes over a snapshot. Exchanges under way keep the plan they began with, or what they
+    /// still need of it.
     private mutating func adopt(_ snapshot: Snapshot) {
-        let previous = plan
-        plan = plans.insert(Plan(snapshot))
-        previous.value.isCurrent = false
-        if previous.value.leaseCount == 0 { _ = plans.remove(previous) }
+        if snapshot.hasSamePlan(as: self.snapshot) {
+            plan.value.generation = snapshot.generation
+        } else {
+            let previous = plan
+            plan = plans.insert(Plan(snapshot))
+            previous.value.isCurrent = false
+            if previous.value.leaseCount == 0 { _ = plans.remove(previous) }
+            leaveOldPlans()
+        }
+        self.snapshot = snapshot
         adoptServices(of: snapshot)
+    }
+
+    /// Exchanges whose answer has begun let go of the plan they began with.
+    private mutating func leaveOldPlans() {
+        for index in 0..<exchanges.usedSlotCount {
+            guard let turn = exchanges.place(at: index), !(turn.value.plan == plan) else {
+                continue
+            }
+            if turn.value.terms == nil {
+                guard turn.value.hasAnswered || turn.value.stage == .answering else { continue }
+                turn.value.terms = lateTerms.insert(terms(of: turn))
+                // Only a request that may be repeated asks the plan how much of it is kept.
+                turn.value.canReplay = false
+            }
+            release(turn.value.plan)
+            turn.value.plan = plan
+            plan.value.leaseCount += 1
+        }
+    }
+
+    private mutating func terms(of turn: Turn) -> LateTerms {
+        let plan = turn.value.plan
+        let listener = Int(turn.value.client.value.listener)
+        let route = Int(turn.value.route)
+        var idRange = ByteRange.empty
+        if turn.value.keepsRequestID, turn.value.savedHead.isEmpty, recallFields(turn) {
+            idRange = self.idRange(turn)
+        }
+        let hasRoute = route >= 0
+        return LateTerms(
+            idleTimeout: hasRoute ? plan.value.routePlans[route].idleTimeout : .forever,
+            tunnelTimeout: hasRoute ? plan.value.routePlans[route].tunnelTimeout : .forever,
+            writeTimeout: plan.value.listeners[listener].writeTimeout,
+            bodyLimit: plan.value.listeners[listener].bodyLimit,
+            headLimits: plan.value.listeners[listener].headLimits, logMode: plan.value.logMode,
+            slow: plan.value.slow, generation: plan.value.generation, idRange: idRange)
+    }
+
+    /// An exchange needs its plan no more.
+    mutating func release(_ plan: Place<Plan>) {
+        plan.value.leaseCount -= 1
+        if plan.value.leaseCount == 0, !plan.value.isCurrent { _ = plans.remove(plan) }
     }
 
     mutating func adoptServices(of snapshot: Snapshot) {

@@ -243,7 +243,9 @@ extension Worker where Kernel: ~Copyable {
                 requestBroken(turn, .badRequest)
                 return false
             }
-            let limit = turn.value.plan.value.listeners[Int(client.value.listener)].bodyLimit
+            let limit =
+                turn.value.terms?.value.bodyLimit
+                ?? turn.value.plan.value.listeners[Int(client.value.listener)].bodyLimit
             if turn.value.bytesIn > limit {
                 requestBroken(turn, .bodyTooLarge)
                 return false

@@ -155,12 +155,17 @@ extension Worker where Kernel: ~Copyable {
     private mutating func responseStalled(_ turn: Turn, _ client: Client) {
         let listener = Int(client.value.listener)
         turn.value.isAwaitingClient = true
-        setExchangeDeadline(turn, now + turn.value.plan.value.listeners[listener].writeTimeout)
+        let timeout =
+            turn.value.terms?.value.writeTimeout
+            ?? turn.value.plan.value.listeners[listener].writeTimeout
+        setExchangeDeadline(turn, now + timeout)
     }
 
     private mutating func awaitServer(_ turn: Turn) {
         turn.value.isAwaitingClient = false
-        let timeout = turn.value.plan.value.routePlans[Int(turn.value.route)].idleTimeout
+        let timeout =
+            turn.value.terms?.value.idleTimeout
+            ?? turn.value.plan.value.routePlans[Int(turn.value.route)].idleTimeout
         setExchangeDeadline(turn, now + timeout)
     }
 

@@ -134,7 +134,9 @@ extension Worker where Kernel: ~Copyable {
         }
         if moved || turn.value.deadline == .never || !turn.value.isTunnelTimed {
             turn.value.isTunnelTimed = true
-            let timeout = turn.value.plan.value.routePlans[Int(turn.value.route)].tunnelTimeout
+            let timeout =
+                turn.value.terms?.value.tunnelTimeout
+                ?? turn.value.plan.value.routePlans[Int(turn.value.route)].tunnelTimeout
             setExchangeDeadline(turn, timeout == .forever ? .never : now + timeout)
         }
     }

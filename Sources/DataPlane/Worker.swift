@@ -127,6 +127,9 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     var exchanges: Slab<Exchange>
     var plans: Slab<Plan>
     var plan: Place<Plan>
+    /// What the plan was made of.
+    var snapshot: Snapshot
+    var lateTerms: Slab<LateTerms>
     var services: Slab<ServiceState>
     /// The states of services by their number.
     var serviceTokens: FixedArray<Token>
@@ -217,9 +220,17 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
         sessionsOfCell = FixedArray(repeating: .max, count: 0)
         dirtySessions = TokenQueue(capacity: clientCapacity + serverCapacity)
         exchanges = Slab(capacity: clientCapacity)
-        plans = Slab(capacity: 4096)
-        // One that was removed is kept as long as an exchange uses it.
+        // A plan that is not the current one is there for an exchange, and so is the state of a
+        // service that is not configured any more: so neither table is ever full.
+        plans = Slab(capacity: clientCapacity + 2)
+        lateTerms = Slab(capacity: clientCapacity)
+        snapshot = parameters.snapshot
         services = Slab(capacity: Bounds.services + clientCapacity)
+        wakingServices = TokenQueue(capacity: 64)
+        serviceTokens = FixedArray(repeating: Token(slot: 0, generation: 0), count: 0)
+        pools = FixedArray(repeating: ServerPool(), count: 0)
+        listeners = Slab(capacity: Bounds.listeners)
+        listenerTokens = FixedArray(repeating: Token(slot: 0, generation: 0), count: 0)
         wakingServices = TokenQueue(capacity: 64)
         serviceTokens = FixedArray(repeating: Token(slot: 0, generation: 0), count: 0)
         pools = FixedArray(repeating: ServerPool(), count: 0)

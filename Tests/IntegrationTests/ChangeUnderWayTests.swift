@@ -76,6 +76,84 @@ struct ChangeUnderWayTests {
         #expect(head.contains("X-19: a"))
         #expect(!head.contains("forged"))
         #expect(!head.contains("X-Hop"))
-        #expect(head.split(separator: "Host:").count == 2, "\(head)")
+        #expect(head.split(separator: "\r\nHost:").count == 2, "\(head)")
+    }
+
+    /// A server of bytes and of answers without end.
+    private func endless() throws -> ScriptedServer {
+        try ScriptedServer(isRecording: false) { peer, _ in
+            let request = try peer.readRequest()
+            if request.target == "/tunnel" {
+                try peer.send(
+                    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
+                        + "Upgrade: websocket\r\n\r\n")
+            } else {
+                try peer.send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nbegun")
+            }
+            _ = peer.isEnded(within: 60)
+        }
+    }
+
+    @Test("A long answer or tunnel of each of many configurations costs no memory for them")
+    func manyGenerations() throws {
+        let server = try endless()
+        /// A megabyte that every loop has for each configuration.
+        func routes(_ number: Int) -> String {
+            let body = String(repeating: "x", count: 40_000)
+            return "routes:\n"
+                + (0..<25).map {
+                    "  - { path: /fixed\($0)-\(number), respond: { status: 200, body: \(body) } }\n"
+                }.joined() + "  - { service: app }\n"
+        }
+        var plan = ProxyPlan(servers: [server.port], rest: routes(0))
+        let proxy = try ProxyProcess(plan)
+        var clients: [ScriptedClient] = []
+        func change(_ number: Int) throws {
+            for path in ["/tunnel", "/long"] {
+                let client = try proxy.client()
+                try client.send(
+                    get(path, fields: "Connection: upgrade\r\nUpgrade: websocket\r\n"))
+                #expect(try client.waitForFirstByte())
+                clients.append(client)
+            }
+            plan.rest = routes(number)
+            #expect(try isReloaded(proxy, plan))
+        }
+        for number in 1...10 { try change(number) }
+        let before = proxy.process.residentBytes
+        for number in 11...40 { try change(number) }
+        let growth = proxy.process.residentBytes - before
+        #expect(growth < 15 << 20, "\(growth)")
+        // They are still what they were.
+        #expect(proxy.serverStates().count == 1)
+        for client in clients { #expect(!client.isEnded(within: 0)) }
+        #expect(try proxy.ask(get("/fixed3-40")).status == 200)
+    }
+
+    @Test("4,200 changes, each with a connection that stays: the process goes on")
+    func manyChanges() throws {
+        let server = try ScriptedServer(isRecording: false) { peer, _ in
+            _ = peer.isEnded(within: 120)
+        }
+        var plan = ProxyPlan(servers: [server.port])
+        let tunnelPort = Machine.freePort()
+        plan.listeners =
+            "bytes:\n  address: 127.0.0.1:\(tunnelPort)\n  protocols: [tcp]\n  service: app\n"
+        let proxy = try ProxyProcess(plan)
+        var clients: [ScriptedClient] = []
+        for number in 0..<4200 {
+            let client = try ScriptedClient(port: tunnelPort, timeout: 30, isRecording: false)
+            try client.send("hello")
+            clients.append(client)
+            let answer = try proxy.admin(
+                "/v1/services/app/servers/\(server.address)", method: "PATCH",
+                content: "{\"weight\":\(1 + number % 2)}")
+            guard answer.status == 200 else {
+                Issue.record("change \(number): \(answer)")
+                return
+            }
+        }
+        #expect(proxy.process.isRunning)
+        #expect(server.connectionCount >= 4200)
     }
 }
