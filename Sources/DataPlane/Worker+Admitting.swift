@@ -8,6 +8,7 @@ import Memory
 import Reactor
 import Routing
 import Synchronization
+import TLS
 import Telemetry
 import Timing
 
@@ -639,7 +640,9 @@ extension Worker where Kernel: ~Copyable {
                 preconditionFailure("the pool lists live connections only")
             }
             unlink(server)
-            if server.value.ready.isDisjoint(with: [.peerFinished, .broken]) {
+            // An idle connection that is readable has been heard and closed before this turn's
+            // requests (``hearIdle(_:)``).
+            if server.value.ready.isDisjoint(with: [.readable, .peerFinished, .broken]) {
                 server.value.phase = .leased
                 return server
             }
@@ -653,14 +656,14 @@ extension Worker where Kernel: ~Copyable {
         let cell = Int(server.value.cell)
         blocks.recycle(exchange(&server.value.input, with: Buffer()))
         server.value.exchange = nil
+        let isSilent = isSilent(server)
         if server.value.link.kind == .secure, server.value.requestCount == 1 {
             keepSession(server)
         }
         let limits = service.value.connections
         let flags = ServerFlags(rawValue: cells[cell].flags.load(ordering: .relaxed))
-        guard server.value.trust == tlsSessions[cell].generation, drainDeadline == nil,
+        guard isSilent, server.value.trust == tlsSessions[cell].generation, drainDeadline == nil,
             !flags.isDraining, limits.idlePerServer > 0,
-            server.value.ready.isDisjoint(with: [.peerFinished, .broken]),
             Int(server.value.requestCount) < limits.maximumRequests ?? .max,
             now - server.value.since < limits.maximumAge
         else {
@@ -684,6 +687,46 @@ extension Worker where Kernel: ~Copyable {
         let isSurplus = Int(pools[cell].idleCount) > limits.idlePerServer
         server.value.deadline = now + (isSurplus ? min(limits.idle, surplusIdle) : limits.idle)
         wheel.ensure(timer(of: server), by: server.value.deadline)
+    }
+
+    /// Whether a server whose answer has been read whole has said nothing since, and has not
+    /// ended: what it says before it is asked again is no answer (RFC 9112 §6.3), and would be
+    /// taken for one by the next request.
+    ///
+    /// A read that stopped at the end of what there was has taken note of that, so this is a
+    /// system call only behind a read that took exactly as much as it asked for, as the last of a
+    /// splice does.
+    mutating func isSilent(_ server: Server) -> Bool {
+        guard server.value.ready.isDisjoint(with: [.peerFinished, .broken]) else { return false }
+        guard server.value.ready.contains(.readable) else { return true }
+        guard server.value.link.kind == .plain else { return isSecureSilent(server) }
+        guard kernel.isQuiet(server.value.socket) else { return false }
+        server.value.ready.remove(.readable)
+        return true
+    }
+
+    /// With TLS, records that carry no content may come at any time: tickets, new keys.
+    private mutating func isSecureSilent(_ server: Server) -> Bool {
+        guard let block = blocks.take(.small) else { return false }
+        server.value.input = block
+        let result = receive(server)
+        blocks.recycle(exchange(&server.value.input, with: Buffer()))
+        // Nor is a part of a record silence: content may be in it.
+        return result == .wouldBlock && !server.value.ready.contains(.readable)
+            && !secure(server.value.link).value.tls.hasPending
+    }
+
+    /// An edge of a connection that nobody uses: a ticket at best, else its end or nonsense.
+    mutating func hearIdle(_ server: Server) {
+        guard !server.value.ready.isDisjoint(with: [.readable, .peerFinished, .broken]) else {
+            return
+        }
+        guard isSilent(server) else {
+            closeIdle(server)
+            return
+        }
+        // A ticket is good for the next connection.
+        if server.value.link.kind == .secure { keepSession(server) }
     }
 
     /// How long a connection beyond `idle_per_server` waits for another request.

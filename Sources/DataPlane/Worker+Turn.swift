@@ -14,6 +14,12 @@ enum WatchedKind: UInt64 {
     func key(_ token: Token) -> UInt64 {
         UInt64(token.generation) << 32 | rawValue << 30 | UInt64(token.slot)
     }
+
+    static func token(_ key: UInt64) -> Token {
+        Token(
+            slot: UInt32(truncatingIfNeeded: key & 0x3FFF_FFFF),
+            generation: UInt32(truncatingIfNeeded: key >> 32))
+    }
 }
 
 // The turn of a loop:
@@ -47,6 +53,7 @@ extension Worker where Kernel: ~Copyable {
         handshakeBudget = handshakeStepsPerTurn
         hasWaitingHandshakes = postponesHandshakes
         postponesHandshakes = false
+        if count > 1 { hearIdle(count) }
         for index in 0..<count {
             let event = kernel.event(index)
             dispatch(event.key, event.readiness)
@@ -91,10 +98,23 @@ extension Worker where Kernel: ~Copyable {
         }
     }
 
+    /// Hears what idle connections have to say before a request of the same batch can be sent on
+    /// one of them: it was said before that request was made, and must not become its answer.
+    private mutating func hearIdle(_ count: Int) {
+        for index in 0..<count {
+            let event = kernel.event(index)
+            guard event.key >> 30 & 3 == WatchedKind.server.rawValue,
+                let server = servers.place(of: WatchedKind.token(event.key)),
+                server.value.phase == .idle
+            else { continue }
+            server.value.ready.formUnion(event.readiness)
+            noteEdge(server.value.link, event.readiness)
+            hearIdle(server)
+        }
+    }
+
     private mutating func dispatch(_ key: UInt64, _ readiness: Readiness) {
-        let token = Token(
-            slot: UInt32(truncatingIfNeeded: key & 0x3FFF_FFFF),
-            generation: UInt32(truncatingIfNeeded: key >> 32))
+        let token = WatchedKind.token(key)
         switch key >> 30 & 3 {
         case WatchedKind.client.rawValue:
             guard let client = clients.place(of: token), client.value.phase != .closed else {
@@ -151,10 +171,7 @@ extension Worker where Kernel: ~Copyable {
         } else if server.value.phase == .multiplexing {
             driveSession(server)
         } else if server.value.phase == .idle {
-            // An idle connection has nothing to say: what arrives is its end, or nonsense.
-            if !server.value.ready.isDisjoint(with: [.readable, .peerFinished, .broken]) {
-                closeIdle(server)
-            }
+            hearIdle(server)
         }
     }
 

@@ -86,6 +86,112 @@ struct ReuseRaceTests {
         #expect(try client.ask(TestSupport.get("/2")).text == "/2")
         #expect(server.connectionCount == 2)
     }
+
+    @Test("What stands behind a large answer is not the answer to the next request")
+    func surplusBehindSplice() throws {
+        let large = String(repeating: "x", count: 4_000_000)
+        let server = try ScriptedServer(isRecording: false) { peer, _ in
+            while let request = try peer.nextRequest() {
+                let isLarge = request.target == "/large"
+                try peer.send(isLarge ? ok(large) + ok("poison") : ok(request.target))
+            }
+        }
+        let client = try ProxyProcess(ProxyPlan(servers: [server.port])).client()
+        for number in 0..<5 {
+            #expect(try client.ask(TestSupport.get("/large")).content.count == large.utf8.count)
+            #expect(try client.ask(TestSupport.get("/\(number)")).text == "/\(number)")
+        }
+    }
+
+    @Test(
+        "What a server says before it is asked is no answer, not even in the same moment",
+        arguments: [false, true])
+    func unasked(ends: Bool) throws {
+        let (asked, said) = (Gate(), Gate())
+        let server = try ScriptedServer { peer, index in
+            _ = try peer.nextRequest()
+            try peer.send(ok("connection \(index)"))
+            if index == 0 {
+                asked.wait()
+                try peer.send(ok("poison"))
+                if ends { peer.close() }
+                said.open()
+                if ends { return }
+            }
+            while try peer.nextRequest() != nil { try peer.send(ok("connection \(index)")) }
+        }
+        let proxy = try ProxyProcess(ProxyPlan(servers: [server.port]))
+        let client = try proxy.client()
+        #expect(try client.ask(TestSupport.get("/1")).text == "connection 0")
+        // The proxy hears both at once, and of the request first.
+        proxy.process.freeze()
+        #expect(eventually { proxy.process.isFrozen })
+        try client.send(TestSupport.get("/2"))
+        asked.open()
+        #expect(said.wait())
+        proxy.process.thaw()
+        #expect(try client.readResponse().text == "connection 1")
+        #expect(server.connectionCount == 2)
+    }
+
+    @Test("With TLS, too; what stands behind an answer ends the connection")
+    func secureSurplus() throws {
+        let authority = try Authority()
+        let certificate = try authority.certificate(["localhost"])
+        let port = Machine.freePort()
+        _ = try ChildProcess(
+            "/usr/bin/python3",
+            [
+                Machine.support("tls_upstream.py"), "\(port)", certificate.certificate,
+                certificate.key,
+            ])
+        var plan = ProxyPlan(service: "tls: { ca: \(authority.file) }")
+        plan.servers = ["\"https://localhost:\(port)\""]
+        let proxy = try ProxyProcess(plan)
+        let isUp = eventually { (try? proxy.ask(TestSupport.get("/up")).text) == "/up" }
+        #expect(isUp, "\(proxy.log)")
+        let client = try proxy.client()
+        for number in 0..<5 {
+            #expect(try client.ask(TestSupport.get("/surplus")).content.count == 4_000_000)
+            #expect(try client.ask(TestSupport.get("/\(number)")).text == "/\(number)")
+        }
+    }
+
+    @Test("Records of TLS that carry no content do not end an idle connection")
+    func keyUpdate() throws {
+        let authority = try Authority()
+        let certificate = try authority.certificate(["localhost"])
+        let port = Machine.freePort()
+        let said = try NamedPipe(authority.directory.file("said"))
+        let server = try ChildProcess(
+            "/bin/sh",
+            [
+                "-c",
+                "exec openssl s_server -accept 127.0.0.1:\(port) -tls1_3 -crlf -msg "
+                    + "-cert \(certificate.certificate) -key \(certificate.key) < \(said.path)",
+            ])
+        let isListening = eventually { server.output.contains("ACCEPT") }
+        #expect(isListening, "\(server.log)")
+        var plan = ProxyPlan(service: "tls: { ca: \(authority.file) }")
+        plan.servers = ["\"https://localhost:\(port)\""]
+        let client = try ProxyProcess(plan).client()
+        for number in 1...3 {
+            try client.send(TestSupport.get("/\(number)"))
+            let isAsked = eventually { server.output.contains("GET /\(number) ") }
+            #expect(isAsked, "\(server.log)")
+            // A letter at the beginning of what it reads is a command.
+            try said.write("HTTP/1.1 200 OK\nContent-Length: 2\n\nok")
+            #expect(try client.readResponse().text == "ok")
+            // With K it asks for one in return.
+            try said.write(number == 1 ? "k\n" : "K\n")
+            let isTold = eventually {
+                server.output.components(of: ">>> TLS 1.3, Handshake [length 0005], KeyUpdate")
+                    >= number
+            }
+            #expect(isTold, "\(server.log)")
+        }
+        #expect(server.output.components(of: "CIPHER is") == 1, "\(server.log)")
+    }
 }
 
 extension String {

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Testing
 
@@ -125,6 +126,17 @@ public final class ChildProcess: Prop {
     /// SIGSTOP: its sockets stay open, and nobody answers.
     public func freeze() { signal(SIGSTOP) }
     public func thaw() { signal(SIGCONT) }
+    /// Whether it stands still after ``freeze()``: all of its threads.
+    public var isFrozen: Bool {
+        let tasks = "/proc/\(identifier)/task"
+        guard let threads = try? FileManager.default.contentsOfDirectory(atPath: tasks) else {
+            return false
+        }
+        return threads.allSatisfy { thread in
+            let state = contents(ofFile: "\(tasks)/\(thread)/stat").split(separator: ")").last
+            return state?.split(separator: " ").first == "T"
+        }
+    }
 
     public func stop() {
         if isRunning { killAtOnce() }
