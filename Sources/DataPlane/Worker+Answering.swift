@@ -284,7 +284,7 @@ extension Worker where Kernel: ~Copyable {
         let client = turn.value.client
         dropServer(turn)
         guard sendScratch(turn, client) else { return }
-        if client.value.output.isEmpty {
+        if client.value.output.isEmpty, !hasPending(client) {
             finish(turn)
         } else {
             setExchangeDeadline(
@@ -295,10 +295,7 @@ extension Worker where Kernel: ~Copyable {
 
     mutating func flushAnswer(_ turn: Turn) {
         let client = turn.value.client
-        guard !client.value.output.isEmpty else {
-            finish(turn)
-            return
-        }
-        if flush(client) { finish(turn) }
+        guard client.value.output.isEmpty || flush(client) else { return }
+        if !hasPending(client) { finish(turn) }
     }
 }

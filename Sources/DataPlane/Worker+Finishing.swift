@@ -447,6 +447,11 @@ extension Worker where Kernel: ~Copyable {
         }
     }
 
+    private func owesServer(_ turn: Turn) -> Bool {
+        guard let server = turn.value.server else { return false }
+        return hasPending(server)
+    }
+
     private mutating func relayTimeUp(_ turn: Turn, isTotal: Bool) {
         if turn.value.responseStage == .awaitingHead {
             if isTotal {
@@ -457,6 +462,7 @@ extension Worker where Kernel: ~Copyable {
                 attemptFailed(turn, .serverSlow, nothingSent: false)
             } else if turn.value.sentEnd == turn.value.validEnd,
                 turn.value.server?.value.output.isEmpty == true,
+                !owesServer(turn),
                 (turn.value.requestPipe?.value.fill ?? 0) == 0
             {
                 // All that came has gone: it is the client who does not go on.

@@ -154,7 +154,11 @@ extension Worker where Kernel: ~Copyable {
                 continue
             }
             if turn.value.isRequestReceived {
-                requestSent(turn)
+                if hasPending(server) {
+                    requestStalled(turn, server)
+                } else {
+                    requestSent(turn)
+                }
                 return
             }
             if turn.value.rawStart < client.value.input.end, !turn.value.isDecoderHungry {

@@ -77,7 +77,11 @@ extension Worker where Kernel: ~Copyable {
                 continue
             }
             if turn.value.responseStage == .complete {
-                finish(turn)
+                if hasPending(client) {
+                    responseStalled(turn, client)
+                } else {
+                    finish(turn)
+                }
                 return
             }
             if turn.value.responseRawStart < server.value.input.end,

@@ -184,6 +184,7 @@ extension Worker where Kernel: ~Copyable {
             }
         }
         giveBack(&secure.value.pending)
+        if secure.value.isFinished { kernel.shutdownSending(socket) }
         return true
     }
 
@@ -205,11 +206,7 @@ extension Worker where Kernel: ~Copyable {
             }
             return false
         }
-        if state.value.pending.isEmpty {
-            if client.value.phase == .lingering { kernel.shutdownSending(client.value.socket) }
-        } else {
-            client.value.ready.remove(.writable)
-        }
+        if !state.value.pending.isEmpty { client.value.ready.remove(.writable) }
         return true
     }
 
@@ -219,8 +216,13 @@ extension Worker where Kernel: ~Copyable {
         secure(link).value.isSocketDrained = false
     }
 
+    /// Ciphertext that the socket has not taken: what was handed over has not been sent yet.
     func hasPending(_ client: Client) -> Bool {
         client.value.link.kind == .secure && !secure(client.value.link).value.pending.isEmpty
+    }
+
+    func hasPending(_ server: Server) -> Bool {
+        server.value.link.kind == .secure && !secure(server.value.link).value.pending.isEmpty
     }
 
     /// How long the end of a connection may take: as long as any write, while there is something
@@ -230,7 +232,14 @@ extension Worker where Kernel: ~Copyable {
             ? plan.value.listeners[Int(client.value.listener)].writeTimeout : .seconds(2)
     }
 
-    /// Tells the peer that nothing more will come (RFC 8446 §6.1).
+    /// Tells the peer that nothing more will come (RFC 8446 §6.1), and then TCP's end says so, too.
+    mutating func finishSending(_ socket: borrowing FileDescriptor, _ secure: Place<Secure>) {
+        sayGoodbye(socket, secure)
+        secure.value.isFinished = true
+        if secure.value.pending.isEmpty { kernel.shutdownSending(socket) }
+    }
+
+    /// Tells the peer that nothing more will come, on a connection that is closed at once.
     mutating func sayGoodbye(_ socket: borrowing FileDescriptor, _ secure: Place<Secure>) {
         let output = cipherOut
         output.value.reset()
@@ -478,8 +487,10 @@ extension Worker where Kernel: ~Copyable {
     mutating func flushPending(_ server: Server) {
         let state = secure(server.value.link)
         guard !state.value.pending.isEmpty, server.value.ready.contains(.writable) else { return }
-        // A broken connection is met by the next read.
-        _ = flushPending(server.value.socket, state)
+        if !flushPending(server.value.socket, state) {
+            // A broken connection is met by the next read.
+            server.value.ready.insert(.readable)
+        }
         if !state.value.pending.isEmpty { server.value.ready.remove(.writable) }
     }
 

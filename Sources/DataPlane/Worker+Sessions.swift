@@ -480,7 +480,6 @@ extension Worker where Kernel: ~Copyable {
             endSession(session, .serverClosedEarly)
             return
         }
-        if server.value.link.kind == .secure { flushPending(server) }
         if server.value.ready.contains(.writable) { unblock(session) }
         for _ in 0..<8 {
             guard server.value.ready.contains(.readable) else { break }

@@ -90,8 +90,7 @@ extension Worker where Kernel: ~Copyable {
         case .plain:
             kernel.shutdownSending(socket)
         case .secure:
-            sayGoodbye(socket, secure(link))
-            if secure(link).value.pending.isEmpty { kernel.shutdownSending(socket) }
+            finishSending(socket, secure(link))
         case .stream:
             finishSending(stream(link))
         }

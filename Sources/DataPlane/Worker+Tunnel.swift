@@ -129,7 +129,15 @@ extension Worker where Kernel: ~Copyable {
             moved = true
         }
         if turn.value.closesTunnelToClient, turn.value.closesTunnelToServer {
-            tunnelEnded(turn)
+            let isOwedToServer = hasPending(server) && !server.value.ready.contains(.broken)
+            guard isOwedToServer || hasPending(client) else {
+                tunnelEnded(turn)
+                return
+            }
+            // Both have finished; what one of them has not taken yet is still owed.
+            let listener = Int(client.value.listener)
+            setExchangeDeadline(
+                turn, now + turn.value.plan.value.listeners[listener].writeTimeout)
             return
         }
         if moved || turn.value.deadline == .never || !turn.value.isTunnelTimed {

@@ -166,6 +166,7 @@ extension Worker where Kernel: ~Copyable {
     }
 
     private mutating func drive(_ server: Server) {
+        if server.value.link.kind == .secure { flushPending(server) }
         if let turn = server.value.exchange {
             drive(turn)
         } else if server.value.phase == .multiplexing {

@@ -6,7 +6,8 @@ one read. MAX is the highest version of TLS, such as 1.2. Ends by itself after t
 
 /surplus    an answer of 4,000,000 bytes, and another one behind it that nobody asked for
 /ending     an answer that ends with close_notify, sent with it; the connection stays open
-/slow       the content of the request is not read for a second; answers with its length
+/slow/N     the last N bytes of the request's content are not read for a while; answers with its
+            length
 /tunnel     says "hello", then answers the end of what it reads with its length and its own end
             (only with MODE tunnel in the environment, for connections without HTTP)
 """
@@ -101,10 +102,12 @@ def serve_http(peer):
         for line in head.lower().split(b"\r\n"):
             if line.startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
-        if path == b"/slow":
-            time.sleep(1)
+        pause = int(path[6:]) if path.startswith(b"/slow/") else 0
         count = len(kept)
         while count < length:
+            if pause and length - count <= pause:
+                time.sleep(0.4)
+                pause = 0
             count += len(peer.read())
         kept = b""
         if path == b"/surplus":
