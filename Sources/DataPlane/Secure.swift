@@ -16,6 +16,8 @@ struct Secure: ~Copyable {
     var isFinished = false
     /// The last read took all that the socket had, and no edge has come since.
     var isSocketDrained = false
+    /// TLS holds content, or the end, that has not been read: no edge will tell of it.
+    var holdsMore = false
     /// Field lines that tell servers who has shown a certificate.
     var identity = Buffer()
     /// The subject's place in it.

@@ -34,13 +34,14 @@ extension Worker where Kernel: ~Copyable {
         _ socket: borrowing FileDescriptor, _ secure: Place<Secure>, _ ready: inout Readiness,
         into buffer: inout Buffer, atMost limit: Int
     ) -> Transfer {
+        // What TLS holds comes before what the socket has, and before the socket's end.
+        var needsMore = !secure.value.holdsMore
         // A record at least, or one more call than there are bytes; then the next turn's.
         for _ in 0..<8 {
-            if secure.value.received.isEmpty {
+            if needsMore, secure.value.received.isEmpty {
                 switch fetch(socket, secure, &ready, about: min(buffer.room, limit)) {
                 case .bytes: break
-                case .wouldBlock:
-                    guard secure.value.tls.hasPending else { return .wouldBlock }
+                case .wouldBlock: return .wouldBlock
                 case .endOfStream:
                     return secure.value.tls.end == .endOfStream
                         ? .endOfStream : .failed(.connectionReset)
@@ -53,23 +54,36 @@ extension Worker where Kernel: ~Copyable {
                 &secure.value.received, into: &buffer, atMost: limit, &output.value)
             let isHungry = secure.value.received.isEmpty
             if isHungry { giveBack(&secure.value.received) }
-            guard transmit(socket, secure) else { return .failed(.brokenPipe) }
+            let isSent = transmit(socket, secure)
             switch result {
             case .bytes(let count):
-                if !isHungry || secure.value.tls.hasPending {
-                    // What is left inside will not be announced by an edge.
-                    ready.insert(.readable)
-                } else if secure.value.isSocketDrained {
-                    ready.remove(.readable)
-                }
+                // A connection that takes nothing more is met by the next call.
+                noteHeld(secure, &ready)
                 return .bytes(count)
             case .needsMore:
+                guard isSent else { return .failed(.brokenPipe) }
+                secure.value.holdsMore = false
+                needsMore = true
+                // What woke us may have been inside alone.
+                if secure.value.isSocketDrained { ready.remove(.readable) }
                 guard ready.contains(.readable) else { return .wouldBlock }
             case .endOfStream: return .endOfStream
             case .failed: return .failed(.connectionReset)
             }
         }
         return .wouldBlock
+    }
+
+    /// Takes note of what the last call has left inside: no edge will announce it.
+    func noteHeld(_ secure: Place<Secure>, _ ready: inout Readiness) {
+        secure.value.holdsMore =
+            !secure.value.received.isEmpty || secure.value.tls.hasPending
+            || secure.value.tls.hasEnded
+        if secure.value.holdsMore {
+            ready.insert(.readable)
+        } else if secure.value.isSocketDrained {
+            ready.remove(.readable)
+        }
     }
 
     /// Reads ciphertext; it stands in `received` afterwards.
@@ -337,9 +351,7 @@ extension Worker where Kernel: ~Copyable {
         client.value.phase = .idle
         let listener = Int(client.value.listener)
         setDeadline(client, now + plan.value.listeners[listener].headerTimeout)
-        if !state.value.received.isEmpty || state.value.tls.hasPending {
-            client.value.ready.insert(.readable)
-        }
+        noteHeld(state, &client.value.ready)
         let tunnel = plan.value.listeners[listener].tunnelRoute
         guard tunnel < 0 else {
             // Whoever waits for the server's first word may never say one.
@@ -463,7 +475,9 @@ extension Worker where Kernel: ~Copyable {
             if state.value.received.isEmpty { giveBack(&state.value.received) }
             guard transmit(server.value.socket, state) else { return handshakeBroken(server) }
             switch step {
-            case .done: return .done
+            case .done:
+                noteHeld(state, &server.value.ready)
+                return .done
             case .failed(let failure):
                 return .failed(.serverTLSFailed, rule: failure.sentence)
             case .needsMore:

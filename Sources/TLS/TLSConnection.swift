@@ -35,6 +35,9 @@ public import Memory
     private let name: String
     public private(set) var isEstablished = false
     private var hasSaidGoodbye = false
+    /// How the peer's side ended, once that is known: what came with content before it is told
+    /// first, and the end by the next ``receive(_:into:atMost:_:)``.
+    private var ending: Read?
 
     /// A connection that a client has opened.
     public init(server: ServerTLS) {
@@ -126,10 +129,13 @@ public import Memory
     }
 
     /// Decrypts what `input` holds into the room of `plaintext`, up to `limit`.
+    ///
+    /// - Returns: content before the end that came behind it; see ``hasEnded``.
     public mutating func receive(
         _ input: inout Buffer, into plaintext: inout Buffer, atMost limit: Int,
         _ output: inout Buffer
     ) -> Read {
+        if let ending { return ending }
         ERR_clear_error()
         let ssl = unsafe self.ssl
         var total = 0
@@ -146,15 +152,24 @@ public import Memory
                 total += count
                 continue
             }
-            if total > 0 { return .bytes(total) }
+            let outcome: Read
             switch unsafe SSL_get_error(ssl, status) {
-            case SSL_ERROR_WANT_READ: return .needsMore
-            case SSL_ERROR_ZERO_RETURN: return .endOfStream
-            default: return unsafe .failed(TLSFailure.take(ssl))
+            case SSL_ERROR_WANT_READ: outcome = .needsMore
+            case SSL_ERROR_ZERO_RETURN:
+                outcome = .endOfStream
+                ending = outcome
+            default:
+                outcome = unsafe .failed(TLSFailure.take(ssl))
+                ending = outcome
             }
+            return total > 0 ? .bytes(total) : outcome
         }
         return .bytes(total)
     }
+
+    /// The peer's side has ended, well or not: the next ``receive(_:into:atMost:_:)`` says how, and
+    /// needs no more input for that.
+    public var hasEnded: Bool { ending != nil }
 
     /// Encrypts as much of `plaintext` as surely fits into the room of `output`.
     ///

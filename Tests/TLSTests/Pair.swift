@@ -97,6 +97,14 @@ struct Pair: ~Copyable {
     /// What the client said last reaches the server.
     mutating func closeClient() { client.close(&toServer) }
 
+    /// The client's last words, with its end behind them.
+    mutating func finishClient(saying bytes: [UInt8]) {
+        var text = Buffer(capacity: bytes.count)
+        for byte in bytes { text.append(byte) }
+        _ = client.send(text.bytes, &toServer)
+        client.close(&toServer)
+    }
+
     mutating func feedServer(_ bytes: [UInt8]) -> TLSConnection.Step {
         toServer.reset()
         for byte in bytes { toServer.append(byte) }

@@ -174,6 +174,22 @@ struct TLSTests {
         #expect(cleanEnd == .endOfStream)
     }
 
+    @Test("An end that comes with content is told behind it, and known before it is asked for")
+    func endBehindContent() throws {
+        let tls = try server(authority.certificate(["a.test"]))
+        var pair = try Pair(tls, client())
+        #expect(pair.shake().client == .done)
+        let isOpen = !pair.server.hasEnded
+        #expect(isOpen)
+        pair.finishClient(saying: numbers(100))
+        let content = pair.readAtServer()
+        #expect(content == .bytes(100))
+        let isKnown = pair.server.hasEnded
+        #expect(isKnown)
+        let end = pair.readAtServer()
+        #expect(end == .endOfStream)
+    }
+
     @Test("Client certificates: required, optional, and from the wrong authority")
     func clientCertificates() throws {
         let certificate = try authority.certificate(["a.test"])
