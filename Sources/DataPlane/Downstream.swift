@@ -47,6 +47,8 @@ struct Downstream: ~Copyable {
     var peer: SocketAddress
     /// When the timer has something to say; later than the wheel knows, possibly.
     var deadline = LoopInstant.never
+    /// When a connection that lingers ends, however much its client still sends.
+    var lingersUntil = LoopInstant.never
     /// How far the search for the end of the head has come, from the start of `input`.
     var scanned: Int32 = 0
     var requestCount: UInt32 = 0

@@ -204,8 +204,8 @@ extension Worker where Kernel: ~Copyable {
         close(client, isClean: false)
     }
 
-    /// Stops sending and waits a short time for the client to finish, so that an answer on its
-    /// way is not destroyed by a reset for bytes that nobody read (RFC 9112 §9.6).
+    /// Stops sending and discards what the client still sends until it finishes, so that an answer
+    /// on its way is not destroyed by a reset for bytes that nobody read (RFC 9112 §9.6).
     mutating func closeGently(_ client: Client) {
         guard client.value.phase != .closed else { return }
         if client.value.ready.contains(.broken) || client.value.link.kind == .stream {
@@ -214,8 +214,25 @@ extension Worker where Kernel: ~Copyable {
         }
         finishSending(client.value.socket, client.value.link)
         client.value.phase = .lingering
-        setDeadline(client, now + lingerTime(client))
+        setLingering(client)
         linger(client)
+    }
+
+    /// How long a client that is being left may pause between two pieces of what it still sends.
+    private var lingerPause: Interval { .seconds(5) }
+    /// How long it may go on.
+    private var lingerTotal: Interval { .seconds(30) }
+
+    /// Sets the bounds of an end that begins, or has made progress: first that of a write, while
+    /// there is something to be written, then those of what is discarded.
+    mutating func setLingering(_ client: Client) {
+        if hasPending(client) {
+            let listener = Int(client.value.listener)
+            setDeadline(client, now + plan.value.listeners[listener].writeTimeout)
+        } else {
+            client.value.lingersUntil = now + lingerTotal
+            setDeadline(client, now + lingerPause)
+        }
     }
 
     /// Reads and forgets, as much as one turn allows.
@@ -231,6 +248,7 @@ extension Worker where Kernel: ~Copyable {
             }
             client.value.input = block
         }
+        var hasRead = false
         for _ in 0..<16 {
             guard client.value.ready.contains(.readable) else { break }
             client.value.input.reset()
@@ -239,12 +257,16 @@ extension Worker where Kernel: ~Copyable {
                 client.value.socket, Link(), &client.value.ready, into: &client.value.input,
                 atMost: .max)
             {
-            case .bytes: continue
+            case .bytes:
+                hasRead = true
             case .wouldBlock: break
             case .endOfStream, .failed:
                 close(client)
                 return
             }
+        }
+        if hasRead, !hasPending(client) {
+            setDeadline(client, min(now + lingerPause, client.value.lingersUntil))
         }
         if client.value.ready.contains(.readable) {
             enqueue(client)

@@ -33,11 +33,15 @@ extension Worker where Kernel: ~Copyable {
         releaseHold(turn, failed: turn.value.status >= 500)
         let persists = turn.value.clientPersists && turn.value.isRequestReceived
         let used = turn.value.rawStart
+        let isWhole = turn.value.isRequestReceived
         settle(turn)
 
         let input = client.value.input.count - (used - client.value.input.start)
         guard persists else {
-            if input > 0 || client.value.ready.contains(.readable) || hasPending(client) {
+            // A client that still sends would be answered by a reset, which destroys the answer.
+            if !isWhole || input > 0 || client.value.ready.contains(.readable)
+                || hasPending(client)
+            {
                 closeGently(client)
             } else {
                 close(client)

@@ -289,11 +289,10 @@ extension Worker where Kernel: ~Copyable {
             if byteCount == 0 { turn.value.responseStage = .complete }
         case .chunked, .untilClose: break
         }
-        // An answer before the end of the request: what is left of it cannot be told from the
-        // next one cheaply, so the client's connection ends after it.
-        if !turn.value.isRequestReceived, turn.value.responseStage == .complete {
-            turn.value.clientPersists = false
-        }
+        // An answer before the end of the request: the client's connection ends after it, because
+        // nothing more of the request may be wanted, and what is left of it cannot be told from
+        // the next one cheaply.
+        if !turn.value.isRequestReceived { turn.value.clientPersists = false }
 
         composeResponseHead(turn, server, head)
         let start = server.value.input.start + head.headByteCount

@@ -221,6 +221,7 @@ extension Worker where Kernel: ~Copyable {
             return false
         }
         if !state.value.pending.isEmpty { client.value.ready.remove(.writable) }
+        if client.value.phase == .lingering { setLingering(client) }
         return true
     }
 
@@ -237,13 +238,6 @@ extension Worker where Kernel: ~Copyable {
 
     func hasPending(_ server: Server) -> Bool {
         server.value.link.kind == .secure && !secure(server.value.link).value.pending.isEmpty
-    }
-
-    /// How long the end of a connection may take: as long as any write, while there is something
-    /// to be written.
-    func lingerTime(_ client: Client) -> Interval {
-        hasPending(client)
-            ? plan.value.listeners[Int(client.value.listener)].writeTimeout : .seconds(2)
     }
 
     /// Tells the peer that nothing more will come (RFC 8446 §6.1), and then TCP's end says so, too.
