@@ -127,7 +127,7 @@ final class HTTP2Question {
             isOver = true
         case .closed:
             if !isOver { isBroken = true }
-        case .writable, .refused, .goingAway, .pong:
+        case .writable, .refused, .goingAway, .pong, .settings:
             break
         }
     }

@@ -109,6 +109,8 @@ struct Exchange: ~Copyable {
     // MARK: The attempts
 
     var attemptCount = 0
+    /// Attempts that were repeated without counting as retries.
+    var freeRepeatCount: UInt8 = 0
     var tried: [8 of AttemptNote] = .init(repeating: AttemptNote())
     /// The server whose in-flight count includes this exchange; −1 for none.
     var heldCell: Int32 = -1

@@ -49,6 +49,12 @@ struct Session: ~Copyable {
     // MARK: Of connections to servers
 
     let cell: Int32
+    /// The server's SETTINGS have come: how many streams it takes is known.
+    var knowsLimit = false
+    /// The server has said GOAWAY.
+    var hasGoneAway = false
+    /// Streams whose head has been handed to the library. The others wait.
+    var begunCount = 0
     /// The next session to the same server.
     var next = UInt32.max
     var streamLimit = Int.max

@@ -19,6 +19,17 @@ struct Upstream: ~Copyable {
         case closed
     }
 
+    /// What the end of a stream says about the request on it (RFC 9113 §8.7).
+    enum Ending: UInt8 {
+        /// Nothing: the server may have acted on it.
+        case unknown
+        /// REFUSED_STREAM: it was not looked at, and may be sent again.
+        case refused
+        /// The connection ended before the stream's turn came (GOAWAY): the same, and no sign
+        /// of an overloaded server.
+        case passedOver
+    }
+
     let socket: FileDescriptor
     var link = Link()
     /// The slot of the HTTP/2 session.
@@ -40,6 +51,7 @@ struct Upstream: ~Copyable {
     var ready: Readiness = []
     /// Bytes of the present request that this connection has accepted.
     var hasSentAnything = false
+    var ending = Ending.unknown
     /// The server waits for a PROXY header before anything else.
     var owesAnnouncement = false
 

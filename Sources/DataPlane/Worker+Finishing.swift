@@ -170,29 +170,46 @@ extension Worker where Kernel: ~Copyable {
             reason == .serverClosedEarly && server?.value.isReused == true
             && server?.value.input.isEmpty == true
         let isUnsent = nothingSent && server?.value.hasSentAnything != true
+        let ending = server?.value.ending ?? .unknown
         turn.value.server = nil
         if let server { retire(server) }
 
-        if isStale, isUnsent || mayRepeat(turn) {
-            // The connection had ended while it was idle: no sign of a bad server, and no
-            // attempt of its own. The same server, on a new connection.
-            turn.value.attemptCount -= 1
-            if turn.value.attemptCount < 8 {
-                turn.value.tried[turn.value.attemptCount] = AttemptNote()
-            }
-            releaseHold(turn, failed: false)
+        if isStale, turn.value.canReplay, isUnsent || mayRepeat(turn) {
+            // The connection had ended while it was idle: no sign of a bad server.
             turn.value.mustConnectAnew = true
-            rewind(turn)
-            chooseLater(turn)
+            repeatAttempt(turn)
+            return
+        }
+        if ending == .passedOver, mayRepeatFreely(turn) {
+            repeatAttempt(turn)
             return
         }
         noteFailure(turn, reason)
         releaseHold(turn, failed: true)
-        if mayRetry(turn, reason, isUnsent: isUnsent) {
+        if mayRetry(turn, reason, isUnsent: isUnsent, isRefused: ending == .refused) {
             retry(turn)
         } else {
             answer(turn, reason)
         }
+    }
+
+    /// Whether a request that provably was not looked at may go on elsewhere without this
+    /// counting as a retry. A server that does nothing but pass requests over ends it soon.
+    func mayRepeatFreely(_ turn: Turn) -> Bool {
+        turn.value.canReplay && !turn.value.hasAnswered && turn.value.freeRepeatCount < 2
+    }
+
+    /// Sends the request once more, as if the attempt that has ended had never been one. Its
+    /// server is chosen anew.
+    mutating func repeatAttempt(_ turn: Turn) {
+        turn.value.freeRepeatCount = min(turn.value.freeRepeatCount, 254) + 1
+        turn.value.attemptCount -= 1
+        if turn.value.attemptCount < 8 {
+            turn.value.tried[turn.value.attemptCount] = AttemptNote()
+        }
+        releaseHold(turn, failed: false)
+        rewind(turn)
+        chooseLater(turn)
     }
 
     /// Whether a request that a server may have seen can be sent again.
@@ -207,7 +224,12 @@ extension Worker where Kernel: ~Copyable {
             || turn.value.plan.value.routePlans[route].retriesAllMethods
     }
 
-    private mutating func mayRetry(_ turn: Turn, _ reason: Reason, isUnsent: Bool) -> Bool {
+    /// - Parameters:
+    ///   - isUnsent: the server provably did nothing of the request.
+    ///   - isRefused: it said so itself (REFUSED_STREAM), and may be asked again.
+    private mutating func mayRetry(
+        _ turn: Turn, _ reason: Reason, isUnsent: Bool, isRefused: Bool
+    ) -> Bool {
         guard let service = turn.value.service, !turn.value.hasAnswered else { return false }
         let route = Int(turn.value.route)
         let plan = turn.value.plan
@@ -215,21 +237,24 @@ extension Worker where Kernel: ~Copyable {
         switch reason {
         case .serverRefused, .serverUnreachable, .connectTimeout, .serverTLSFailed:
             condition = .connect
-        case .serverClosedEarly: condition = isUnsent ? .connect : .reset
+        case .serverClosedEarly:
+            condition = isRefused ? .refusedStream : isUnsent ? .connect : .reset
         case .serverSlow, .serverStalled: condition = .timeout
         default: return false
         }
         guard plan.value.routePlans[route].retryConditions.contains(condition),
             turn.value.attemptCount <= plan.value.routePlans[route].retryCount
         else { return false }
-        if !isUnsent {
-            guard mayRepeat(turn) else {
-                turn.value.whyNoRetry =
-                    isRepeatable(turn, route) ? .bodyTooLargeToReplay : .methodNotIdempotent
-                return false
-            }
+        guard isUnsent || isRepeatable(turn, route) else {
+            turn.value.whyNoRetry = .methodNotIdempotent
+            return false
         }
-        guard hasAnotherServer(turn) else {
+        // Whatever the server did or did not do: what is no longer here cannot be sent.
+        guard turn.value.canReplay else {
+            turn.value.whyNoRetry = .bodyTooLargeToReplay
+            return false
+        }
+        guard hasAnotherServer(turn) || isRefused && mayAskAgain(turn) else {
             turn.value.whyNoRetry = .noOtherServer
             return false
         }
@@ -248,6 +273,16 @@ extension Worker where Kernel: ~Copyable {
         service.value.roster.pick.ignoresLimit = true
         service.value.roster.pick.ignoresHealth = service.value.triesAllWhenDown
         return service.value.roster.hasEligible
+    }
+
+    /// Lets the servers that were tried be tried again, because the last of them has refused
+    /// the stream and no other is left.
+    private mutating func mayAskAgain(_ turn: Turn) -> Bool {
+        let forgiven = turn.value.forgivenCount
+        turn.value.forgivenCount = turn.value.attemptCount
+        if hasAnotherServer(turn) { return true }
+        turn.value.forgivenCount = forgiven
+        return false
     }
 
     /// Whether an answer with this status is thrown away for another try; begins that try.
@@ -296,8 +331,10 @@ extension Worker where Kernel: ~Copyable {
         setExchangeDeadline(turn, now + delay)
     }
 
-    /// Puts the request back to its beginning, for another attempt.
+    /// Puts the request back to its beginning, for another attempt. Only for a request of which
+    /// everything is still here (``Exchange/canReplay``).
     private mutating func rewind(_ turn: Turn) {
+        assert(turn.value.canReplay, "a request is sent whole or not at all")
         turn.value.stage = .connecting
         turn.value.responseStage = .awaitingHead
         turn.value.sentEnd = turn.value.contentStart

@@ -170,6 +170,7 @@ extension Worker where Kernel: ~Copyable {
             switch event.kind {
             case .content: session.value.http2.consumed(Int(event.count))
             case .goingAway: serverGoesAway(session)
+            case .settings: learnLimit(session)
             case .refused:
                 guard case .client(let client) = session.value.owner else { return }
                 noteRefusal(client, session.value.http2.refusal)
@@ -204,7 +205,7 @@ extension Worker where Kernel: ~Copyable {
             else { return }
             turn.value.rule = session.value.http2.refusal
             attemptFailed(turn, .serverBadAnswer, nothingSent: false)
-        case .goingAway, .pong:
+        case .goingAway, .pong, .settings:
             break
         }
     }
@@ -290,11 +291,16 @@ extension Worker where Kernel: ~Copyable {
                 retire(server)
                 return
             }
+            // Whoever ends a stream is alive: its connection was no stale one.
+            server.value.requestCount = 1
             if code == HTTP2ErrorCode.refusedStream.rawValue,
                 turn.value.responseStage == .awaitingHead, !turn.value.hasAnswered
             {
-                // It was told that nothing was done (RFC 9113 §8.7).
+                // It was told that nothing was done (RFC 9113 §8.7): for streams beyond the last
+                // one of a GOAWAY, the library says so.
                 server.value.hasSentAnything = false
+                server.value.ending =
+                    stream.value.session.value.hasGoneAway ? .passedOver : .refused
                 attemptFailed(turn, .serverClosedEarly, nothingSent: true)
                 return
             }
@@ -415,13 +421,80 @@ extension Worker where Kernel: ~Copyable {
         while slot != .max, let session = sessions.place(at: Int(slot)) {
             if !session.value.isEnding {
                 let bound =
-                    session.value.isOpen
-                    ? min(session.value.http2.peerConcurrentStreams, 1 << 16) : 100
+                    session.value.knowsLimit ? limit(of: session) : expectedLimit(cell) ?? 100
                 if session.value.streamCount < bound { return session }
             }
             slot = session.value.next
         }
         return nil
+    }
+
+    /// Streams that a server has said it takes on this connection at once.
+    private func limit(of session: Place<Session>) -> Int {
+        min(session.value.http2.peerConcurrentStreams, 1 << 16)
+    }
+
+    /// What the server has said on another connection; `nil` if there is none that knows.
+    private func expectedLimit(_ cell: Int) -> Int? {
+        var slot = sessionsOfCell[cell]
+        while slot != .max, let session = sessions.place(at: Int(slot)) {
+            if session.value.knowsLimit { return limit(of: session) }
+            slot = session.value.next
+        }
+        return nil
+    }
+
+    /// Whether another stream may begin. Before the server's SETTINGS have come, only a few may:
+    /// what is beyond its limit would be refused (RFC 9113 §5.1.2). The others wait for them.
+    func mayBegin(on session: Place<Session>) -> Bool {
+        let few = 8
+        let bound =
+            session.value.knowsLimit
+            ? limit(of: session) : expectedLimit(Int(session.value.cell)) ?? few
+        return session.value.begunCount < bound
+    }
+
+    /// The server's SETTINGS have come. Streams that waited for them begin, and those for which
+    /// there is no room go to other connections.
+    private mutating func learnLimit(_ session: Place<Session>) {
+        guard case .server = session.value.owner, !session.value.knowsLimit else { return }
+        session.value.knowsLimit = true
+        guard session.value.isOpen, session.value.streamCount > session.value.begunCount else {
+            return
+        }
+        var room = limit(of: session) - session.value.begunCount
+        forEachStream(of: session) { worker, stream in
+            guard stream.value.id == 0, !stream.value.isGone,
+                case .server(let server) = stream.value.owner, let turn = server.value.exchange
+            else { return }
+            if room > 0 {
+                room -= 1
+                server.value.ready.insert(.writable)
+                worker.drive(turn)
+            } else {
+                worker.moveElsewhere(turn, server)
+            }
+        }
+    }
+
+    /// No more streams begin on the session: those that have not go to other connections.
+    private mutating func leaveUnbegun(_ session: Place<Session>) {
+        guard case .server = session.value.owner,
+            session.value.streamCount > session.value.begunCount
+        else { return }
+        forEachStream(of: session) { worker, stream in
+            guard stream.value.id == 0, !stream.value.isGone,
+                case .server(let server) = stream.value.owner, let turn = server.value.exchange
+            else { return }
+            worker.moveElsewhere(turn, server)
+        }
+    }
+
+    /// Takes a request off a stream that has not begun. It has not been tried yet.
+    private mutating func moveElsewhere(_ turn: Turn, _ server: Server) {
+        turn.value.server = nil
+        retire(server)
+        repeatAttempt(turn)
     }
 
     /// Makes a session of a connection to a server.
@@ -453,8 +526,10 @@ extension Worker where Kernel: ~Copyable {
         stream.value.answersHead = turn.value.head.method == .head
         server.value.link = Link(kind: .stream, slot: stream.token.slot)
         server.value.exchange = turn
-        // A session that has served before may have ended meanwhile.
-        server.value.requestCount = session.value.streamTotal > 0 ? 2 : 1
+        // A session that has served before, and was idle until now, may have ended meanwhile. Of
+        // several streams, only the first can tell: the others are requests in flight.
+        let wasIdle = session.value.streamTotal > 0 && session.value.streamCount == 1
+        server.value.requestCount = wasIdle ? 2 : 1
         if session.value.isOpen { server.value.ready = [.writable] }
         turn.value.server = server
         if case .server(let carrier) = session.value.owner {
@@ -555,6 +630,8 @@ extension Worker where Kernel: ~Copyable {
 
     private mutating func serverGoesAway(_ session: Place<Session>) {
         session.value.isEnding = true
+        session.value.hasGoneAway = true
+        leaveUnbegun(session)
         guard session.value.streamCount == 0 else { return }
         rest(session)
     }
@@ -571,7 +648,8 @@ extension Worker where Kernel: ~Copyable {
             tokens.append(stream.token)
             slot = stream.value.next
         }
-        for token in tokens {
+        // The list has the latest first.
+        for token in tokens.reversed() {
             if let stream = streams.place(of: token) { body(&self, stream) }
         }
     }
@@ -860,6 +938,10 @@ extension Worker where Kernel: ~Copyable {
                     stream.value.head.isEmpty
                 {
                     turn.value.rule = rule
+                    if session.value.lastReceived > turn.value.attemptBegan {
+                        // The server was there since: it has left while it had the request.
+                        server.value.requestCount = 1
+                    }
                     worker.attemptFailed(
                         turn, reason, nothingSent: !server.value.hasSentAnything)
                 } else {

@@ -118,6 +118,7 @@ extension Worker where Kernel: ~Copyable {
         markDirty(session)
         var count = 0
         if stream.value.outgoing == .interim {
+            if case .server = stream.value.owner, !mayBegin(on: session) { return .wouldBlock }
             let end = endOfHead(first)
             guard begin(stream, session, first.extracting(0..<end)) else {
                 return .failed(.brokenPipe)
@@ -167,18 +168,20 @@ extension Worker where Kernel: ~Copyable {
                     isTunnel: stream.value.isTunnel, &fieldScratch)
             else { return false }
             stream.value.outgoing = kind
-        case .server:
+        case .server(let server):
             guard
                 let (id, kind) = session.value.http2.request(
                     text, isSecure: session.value.isSecure, tag: stream.token.slot,
                     &fieldScratch)
             else {
                 session.value.isEnding = true
+                server.value.ending = .passedOver
                 return false
             }
             stream.value.id = id
             stream.value.outgoing = kind
             session.value.streamTotal += 1
+            session.value.begunCount += 1
         }
         if stream.value.outgoing == .none {
             stream.value.hasEnded = true
@@ -354,6 +357,7 @@ extension Worker where Kernel: ~Copyable {
             other.value.previous = previous
         }
         session.value.streamCount -= 1
+        if case .server = place.value.owner, place.value.id != 0 { session.value.begunCount -= 1 }
         let state = streams.remove(place)
         blocks.recycle(state.head)
         blocks.recycle(state.pending)

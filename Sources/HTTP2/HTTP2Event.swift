@@ -23,6 +23,8 @@ public struct HTTP2Event: Equatable, Sendable, BitwiseCopyable {
         case goingAway
         /// The answer to a ping.
         case pong
+        /// The peer's settings: ``HTTP2Session/peerConcurrentStreams`` is what it has said.
+        case settings
     }
 
     public var kind: Kind

@@ -226,6 +226,10 @@ import Memory
         case NGHTTP2_GOAWAY.rawValue:
             unsafe state.pointee.note(
                 .goingAway, 0, .max, code: frame.pointee.goaway.error_code)
+        case NGHTTP2_SETTINGS.rawValue:
+            if unsafe frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0 {
+                unsafe state.pointee.note(.settings, 0, .max)
+            }
         case NGHTTP2_PING.rawValue:
             if unsafe frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 {
                 unsafe state.pointee.note(.pong, 0, .max)

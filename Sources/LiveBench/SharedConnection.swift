@@ -127,7 +127,7 @@ final class SharedConnection: ClientConnection {
             if underWay.remove(number) != nil { generator.lost(number) }
         case .goingAway:
             isLeaving = true
-        case .writable, .refused, .pong:
+        case .writable, .refused, .pong, .settings:
             break
         }
     }

@@ -232,4 +232,199 @@ struct StreamServerTests {
             seconds: 60)
         #expect(answer.output.contains("2000 succeeded, 0 failed, 0 errored"), "\(answer)")
     }
+
+    // MARK: - What is sent again, and what is not
+
+    /// How a server says that it has not looked at a request.
+    enum Refusal: String, CaseIterable, CustomTestStringConvertible {
+        case refusedStream, goAway
+        var testDescription: String { rawValue }
+
+        func frame(_ stream: UInt32) -> Frame {
+            switch self {
+            case .refusedStream: .reset(stream, 7)
+            case .goAway: Frame(.goAway, Frame.number(0) + Frame.number(0))
+            }
+        }
+    }
+
+    @Test(
+        "A request whose beginning is no longer there is not sent again, however it was refused",
+        arguments: Refusal.allCases)
+    func truncation(_ refusal: Refusal) throws {
+        let heads = Locked(0)
+        let server = try ScriptedServer(isRecording: false) { peer, _ in
+            let connection = try FrameClient(serving: peer)
+            var count = 0
+            while let frame = try? connection.next() {
+                switch Frame.Kind(rawValue: frame.type) {
+                case .headers:
+                    heads.withLock { $0 += 1 }
+                    count = 0
+                case .data:
+                    count += frame.payload.count
+                    let isFirst = heads.withLock { $0 } == 1
+                    if isFirst, count >= 200_000 {
+                        try connection.send(refusal.frame(frame.stream))
+                        continue
+                    }
+                    if frame.flags & Frame.endStream != 0 {
+                        try connection.send(
+                            .response(frame.stream), .data(frame.stream, Array("\(count)".utf8)))
+                    } else if !frame.payload.isEmpty {
+                        let size = UInt32(frame.payload.count)
+                        try connection.send(
+                            .windowUpdate(0, size), .windowUpdate(frame.stream, size))
+                    }
+                default: break
+                }
+            }
+        }
+        let other = try self.server { connection, stream, _ in
+            try connection.send(.response(stream), .data(stream, Array("other".utf8)))
+        }
+        let proxy = try proxy(
+            [server.address, other.address],
+            service: "balance: { strategy: first }\nretries: { methods: all }")
+        let client = try proxy.client()
+        try client.send(
+            "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n")
+        // Its client goes on for as long as it can, and hears of the failure.
+        let chunk = "4000\r\n" + String(repeating: "x", count: 0x4000) + "\r\n"
+        for _ in 0..<26 where (try? client.send(chunk)) == nil { break }
+        try? client.send("0\r\n\r\n")
+        let answer = try? client.readResponse()
+        #expect(answer.map { $0.status == 502 } ?? true, "\(answer.map { "\($0)" } ?? "")")
+        #expect(heads.withLock { $0 } == 1)
+        #expect(other.connectionCount == 0)
+        #expect(proxy.waitForLog("body_too_large_to_replay"))
+    }
+
+    @Test("A stream that its server resets is a failure, and not a connection that was idle")
+    func resets() throws {
+        let heads = Locked(0)
+        let server = try server { connection, stream, _ in
+            heads.withLock { $0 += 1 }
+            try connection.send(.reset(stream, 2))
+        }
+        let proxy = try proxy([server.address], service: "retries: off")
+        for _ in 0..<5 { #expect(try proxy.ask(get()).status == 502) }
+        #expect(heads.withLock { $0 } == 5)
+        #expect(server.connectionCount == 1)
+    }
+
+    @Test("Requests in flight on a connection that ends are not repeated unasked")
+    func inFlight() throws {
+        let heads = Locked(0)
+        let count = 20
+        let server = try ScriptedServer(isRecording: false) { peer, _ in
+            let connection = try FrameClient(serving: peer)
+            while let frame = try? connection.next() {
+                guard frame.type == Frame.Kind.headers.rawValue else { continue }
+                let number = heads.withLock { heads in
+                    heads += 1
+                    return heads
+                }
+                switch number {
+                case 1:
+                    try connection.send(.response(frame.stream), .data(frame.stream, [0x78]))
+                case 2: try connection.send(Frame(.ping, [1, 2, 3, 4, 5, 6, 7, 8]))
+                case count + 1: return
+                default: break
+                }
+            }
+        }
+        let proxy = try proxy([server.address], service: "retries: off")
+        #expect(try proxy.ask(get()).text == "x")
+        let clients = try (0..<count).map { _ in try proxy.client() }
+        for client in clients { try client.send(get()) }
+        for client in clients { #expect(try client.readResponse().status == 502) }
+        #expect(heads.withLock { $0 } == count + 1)
+        #expect(server.connectionCount == 1)
+    }
+
+    @Test("An idle connection that ends as it is used again costs nobody anything")
+    func stale() throws {
+        let server = try ScriptedServer(isRecording: false) { peer, _ in
+            let connection = try FrameClient(serving: peer)
+            let first = try connection.next(.headers)
+            try connection.send(.response(first.stream), .data(first.stream, [0x78]))
+            _ = try connection.next(.headers)
+        }
+        let proxy = try proxy([server.address], service: "retries: off")
+        for _ in 0..<4 { #expect(try proxy.ask(get()).text == "x") }
+        #expect(server.connectionCount == 4)
+    }
+
+    @Test("Streams beyond the last one of a GOAWAY go on elsewhere, whatever their method")
+    func passedOver() throws {
+        let server = try ScriptedServer(isRecording: false) { peer, index in
+            let connection = try FrameClient(serving: peer)
+            while let frame = try? connection.next() {
+                guard frame.flags & Frame.endStream != 0, frame.stream > 0 else { continue }
+                if index == 0 {
+                    try connection.send(Frame(.goAway, Frame.number(0) + Frame.number(0)))
+                } else {
+                    try connection.send(.response(frame.stream), .data(frame.stream, [0x78]))
+                }
+            }
+        }
+        let proxy = try proxy([server.address], service: "retries: off")
+        #expect(try proxy.ask(post("/", "y")).text == "x")
+        #expect(server.connectionCount == 2)
+    }
+
+    @Test("The only server may be asked again after it has refused a stream")
+    func refusedByTheOnlyOne() throws {
+        let server = try server { connection, stream, number in
+            guard number > 0 else { return try connection.send(.reset(stream, 7)) }
+            try connection.send(.response(stream, "204", flags: Frame.endHeaders | 1))
+        }
+        let proxy = try proxy([server.address])
+        #expect(try proxy.ask(post("/", "x")).status == 204)
+        #expect(server.connectionCount == 1)
+    }
+
+    @Test("A burst does not exceed what a server takes before it has said so")
+    func burst() throws {
+        let limit = 10
+        let refused = Locked(0)
+        let haveAllCome = Gate()
+        let server = try ScriptedServer(isRecording: false) { peer, _ in
+            // It has not said anything when the last request comes.
+            #expect(haveAllCome.wait(seconds: 60))
+            let connection = try FrameClient(serving: peer, settings: [(3, UInt32(limit))])
+            var open: Set<UInt32> = []
+            var ended: [UInt32] = []
+            while let frame = try? connection.next() {
+                if frame.type == Frame.Kind.headers.rawValue {
+                    if open.count == limit {
+                        refused.withLock { $0 += 1 }
+                        try connection.send(.reset(frame.stream, 7))
+                    } else {
+                        open.insert(frame.stream)
+                    }
+                }
+                if frame.flags & Frame.endStream != 0, open.contains(frame.stream) {
+                    ended.append(frame.stream)
+                }
+                guard !ended.isEmpty, ended.count == limit || peer.isQuiet(for: 0.2) else {
+                    continue
+                }
+                for stream in ended {
+                    open.remove(stream)
+                    try connection.send(.response(stream), .data(stream, [0x78]))
+                }
+                ended = []
+            }
+        }
+        let proxy = try proxy([server.address])
+        let clients = try (0..<40).map { _ in try proxy.client() }
+        for client in clients { try client.send(post("/", "y")) }
+        #expect(
+            eventually { (try? proxy.status())?.servers.values.first?.inFlight == clients.count })
+        haveAllCome.open()
+        for client in clients { #expect(try client.readResponse().text == "x") }
+        #expect(refused.withLock { $0 } == 0)
+    }
 }

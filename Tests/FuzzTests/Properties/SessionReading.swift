@@ -159,7 +159,7 @@ private struct Driver: ~Copyable {
         case .end: message.isComplete = true
         case .closed: message.code = event.code
         case .refused: message.refusal = "\(session.refusal)"
-        case .writable, .goingAway, .pong: return
+        case .writable, .goingAway, .pong, .settings: return
         }
         reading.messages[event.stream] = message
     }
