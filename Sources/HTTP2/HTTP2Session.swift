@@ -358,6 +358,9 @@ public enum HTTP2Preface {
             meter.earn(.windowUpdate, frames &* 4)
             meter.earn(.ping, frames)
         }
+        let answered = unsafe state.pointee.answeredStreams
+        unsafe state.pointee.answeredStreams = 0
+        if answered > 0 { meter.earn(.reset, answered) }
         for _ in 0..<made where role == .server {
             if !meter.take(.madeReset, now: lastSeen) {
                 terminate(.enhanceYourCalm, AbuseMeter.Kind.madeReset.rule)

@@ -35,6 +35,8 @@ import Memory
     var outputCount = 0
     /// DATA frames written since it was last looked at.
     var dataFrames: Int32 = 0
+    /// Streams that we have ended in the regular way since then.
+    var answeredStreams: Int32 = 0
 
     let isClient: Bool
 
@@ -243,6 +245,10 @@ import Memory
         _ frame: UnsafePointer<nghttp2_frame>, _ data: UnsafeMutableRawPointer
     ) -> CInt {
         switch unsafe UInt32(frame.pointee.hd.type) {
+        case NGHTTP2_DATA.rawValue, NGHTTP2_HEADERS.rawValue:
+            if unsafe frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 {
+                unsafe state(data).pointee.answeredStreams += 1
+            }
         case NGHTTP2_RST_STREAM.rawValue:
             // These codes are the library's: the peer has broken a rule on this stream.
             switch unsafe HTTP2ErrorCode(rawValue: frame.pointee.rst_stream.error_code) {

@@ -194,4 +194,65 @@ struct SessionTests {
         let other = response("HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 0\r\n\r\n")
         #expect(other.isCounted)
     }
+
+    /// A session of a client, and the answers that it gets.
+    private struct Server: ~Copyable {
+        var session = HTTP2Session(role: .server, settings: HTTP2Settings())
+        var scratch = FieldScratch()
+        var output = Buffer(capacity: 64 << 10)
+
+        init() { receive(HTTP2Bytes.preface + HTTP2Bytes.settings) }
+
+        /// Whether the connection goes on.
+        @discardableResult
+        mutating func receive(_ bytes: [UInt8]) -> Bool {
+            var input = Buffer(capacity: bytes.count)
+            for byte in bytes { input.append(byte) }
+            while !input.isEmpty {
+                guard let used = session.receive(input.bytes, now: .zero) else { return false }
+                input.consume(used)
+            }
+            session.clearEvents()
+            return true
+        }
+
+        mutating func answer(_ stream: UInt32) {
+            var head = Buffer(capacity: 256)
+            head.append(text: "HTTP/1.1 204 No Content\r\n\r\n")
+            _ = session.respond(
+                Int32(stream), head.bytes, answersHead: false, isTunnel: false, &scratch)
+            write()
+        }
+
+        mutating func write() {
+            output.reset()
+            _ = session.write(to: &output)
+        }
+    }
+
+    @Test("Answers earn resets back; resets that claim to be no error do not")
+    func earnedResets() {
+        func cancel(_ number: Int, code: UInt32 = 8) -> [UInt8] {
+            request(number)
+                + HTTP2Bytes.frame(3, flags: 0, stream: stream(number), HTTP2Bytes.number(code))
+        }
+        var honest = Server()
+        for number in 0..<1000 {
+            if number % 4 > 0 {
+                honest.receive(request(number))
+                honest.answer(stream(number))
+            } else {
+                let goesOn = honest.receive(cancel(number))
+                #expect(goesOn, "\(number)")
+            }
+        }
+        var other = Server()
+        for number in 0..<200 {
+            let goesOn = other.receive(cancel(number, code: 0))
+            other.write()
+            #expect(goesOn)
+        }
+        let goesOn = other.receive(cancel(200, code: 0))
+        #expect(!goesOn)
+    }
 }
