@@ -42,6 +42,8 @@ struct Session: ~Copyable {
     var isDead = false
     var isSecure = false
     var lastReceived: LoopInstant
+    /// Since when the peer is silent although something is expected of it.
+    var silentSince: LoopInstant
     var pingedAt = LoopInstant.never
     /// Since when the socket has taken nothing.
     var blockedAt = LoopInstant.never
@@ -66,6 +68,7 @@ struct Session: ~Copyable {
         self.owner = owner
         self.cell = cell
         lastReceived = now
+        silentSince = now
         since = now
     }
 }

@@ -500,6 +500,9 @@ extension Worker where Kernel: ~Copyable {
                 dropServer(turn)
                 answer(turn, .totalTimeout)
             } else if turn.value.isRequestSent {
+                if let link = turn.value.server?.value.link, link.kind == .stream {
+                    doubt(stream(link), silentSince: turn.value.sentAt)
+                }
                 attemptFailed(turn, .serverSlow, nothingSent: false)
             } else if turn.value.sentEnd == turn.value.validEnd,
                 turn.value.server?.value.output.isEmpty == true,

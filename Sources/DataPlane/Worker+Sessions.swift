@@ -115,6 +115,7 @@ extension Worker where Kernel: ~Copyable {
     /// - Returns: `false` when the connection must end.
     private mutating func digest(_ session: Place<Session>, _ client: Client) -> Bool {
         session.value.lastReceived = now
+        session.value.silentSince = now
         session.value.pingedAt = .never
         while !client.value.input.isEmpty, !session.value.share.isSpent(in: turnNumber) {
             let used = session.value.http2.receive(client.value.input.bytes, now: now)
@@ -129,6 +130,7 @@ extension Worker where Kernel: ~Copyable {
 
     private mutating func digest(_ session: Place<Session>, _ server: Server) -> Bool {
         session.value.lastReceived = now
+        session.value.silentSince = now
         session.value.pingedAt = .never
         while !server.value.input.isEmpty {
             let used = session.value.http2.receive(server.value.input.bytes, now: now)
@@ -419,7 +421,7 @@ extension Worker where Kernel: ~Copyable {
     func sessionWithRoom(_ cell: Int) -> Place<Session>? {
         var slot = sessionsOfCell[cell]
         while slot != .max, let session = sessions.place(at: Int(slot)) {
-            if !session.value.isEnding {
+            if !session.value.isEnding, session.value.pingedAt == .never {
                 let bound =
                     session.value.knowsLimit ? limit(of: session) : expectedLimit(cell) ?? 100
                 if session.value.streamCount < bound { return session }
@@ -532,9 +534,12 @@ extension Worker where Kernel: ~Copyable {
         server.value.requestCount = wasIdle ? 2 : 1
         if session.value.isOpen { server.value.ready = [.writable] }
         turn.value.server = server
-        if case .server(let carrier) = session.value.owner {
-            carrier.value.deadline = .never
-            watchSilence(session, carrier)
+        if session.value.streamCount == 1 {
+            // Until now nothing was to be heard from the server.
+            session.value.silentSince = now
+        }
+        if session.value.isOpen, case .server(let carrier) = session.value.owner {
+            setSilenceDeadline(session, carrier)
         }
         let age = now - session.value.since
         if let service = turn.value.service,
@@ -617,6 +622,8 @@ extension Worker where Kernel: ~Copyable {
     /// The connection stands: who waits for it goes on.
     mutating func sessionIsOpen(_ session: Place<Session>) {
         session.value.isOpen = true
+        session.value.silentSince = now
+        if case .server(let server) = session.value.owner { setSilenceDeadline(session, server) }
         markDirty(session)
         forEachStream(of: session) { worker, stream in
             guard case .server(let server) = stream.value.owner,
@@ -771,9 +778,32 @@ extension Worker where Kernel: ~Copyable {
     }
 
     private mutating func watchSilence(_ session: Place<Session>, _ server: Server) {
-        guard session.value.isOpen, server.value.deadline > now + silence else { return }
-        server.value.deadline = now + silence
+        guard session.value.isOpen, session.value.streamCount > 0 else { return }
+        setSilenceDeadline(session, server)
+    }
+
+    /// When a server that has streams is asked whether it is there, or given up: counted from
+    /// what it has sent last, or from the question. What we send puts nothing off.
+    private mutating func setSilenceDeadline(_ session: Place<Session>, _ server: Server) {
+        let since =
+            session.value.pingedAt == .never ? session.value.silentSince : session.value.pingedAt
+        server.value.deadline = since + silence
         wheel.ensure(timer(of: server), by: server.value.deadline)
+    }
+
+    /// A request has waited for its answer as long as it may. If the server has sent nothing at
+    /// all since then, it is asked at once whether it is there, and new streams go elsewhere until
+    /// it has answered.
+    mutating func doubt(_ stream: Place<Stream>, silentSince sent: LoopInstant) {
+        let session = stream.value.session
+        guard case .server(let server) = session.value.owner, session.value.isOpen,
+            !session.value.isDead, session.value.pingedAt == .never,
+            session.value.lastReceived < sent
+        else { return }
+        session.value.pingedAt = now
+        session.value.http2.ping()
+        markDirty(session)
+        setSilenceDeadline(session, server)
     }
 
     /// Nobody uses the session: it waits for the next stream, or ends.
@@ -788,7 +818,8 @@ extension Worker where Kernel: ~Copyable {
             let idle = plan.value.listeners[Int(client.value.listener)].idleTimeout
             setDeadline(client, now + (drainDeadline == nil ? idle : drainQuiet))
         case .server(let server):
-            guard server.value.phase == .multiplexing else { return }
+            // Before it stands, its time to connect is its bound, whoever has left meanwhile.
+            guard server.value.phase == .multiplexing, session.value.isOpen else { return }
             server.value.deadline = now + session.value.idleTimeout
             wheel.ensure(timer(of: server), by: server.value.deadline)
         }
@@ -840,14 +871,15 @@ extension Worker where Kernel: ~Copyable {
             endSession(session, .serverStalled)
             return
         }
-        server.value.deadline = now + silence
-        wheel.ensure(timer(of: server), by: server.value.deadline)
+        setSilenceDeadline(session, server)
     }
 
     /// - Returns: `false` when the peer was asked and has not answered.
     private mutating func askIfThere(_ session: Place<Session>) -> Bool {
-        guard now - session.value.lastReceived >= silence else { return true }
-        guard session.value.pingedAt == .never else { return false }
+        guard session.value.pingedAt == .never else {
+            return now - session.value.pingedAt < silence
+        }
+        guard now - session.value.silentSince >= silence else { return true }
         session.value.pingedAt = now
         session.value.http2.ping()
         markDirty(session)
@@ -938,6 +970,13 @@ extension Worker where Kernel: ~Copyable {
                     stream.value.head.isEmpty
                 {
                     turn.value.rule = rule
+                    if reason == .connectTimeout, turn.value.deadline > worker.now,
+                        worker.mayRepeatFreely(turn)
+                    {
+                        // It came later than the connection: its own time is not over.
+                        worker.moveElsewhere(turn, server)
+                        return
+                    }
                     if session.value.lastReceived > turn.value.attemptBegan {
                         // The server was there since: it has left while it had the request.
                         server.value.requestCount = 1

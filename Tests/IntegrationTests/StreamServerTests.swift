@@ -427,4 +427,55 @@ struct StreamServerTests {
         for client in clients { #expect(try client.readResponse().text == "x") }
         #expect(refused.withLock { $0 } == 0)
     }
+
+    // MARK: - Connections that do not come about, or die in silence
+
+    @Test("A connection attempt that hangs does not take all later requests")
+    func hungAttempt() throws {
+        // It hears the beginning of a handshake, and never answers.
+        let server = try ScriptedServer(isRecording: false) { peer, _ in
+            _ = try? peer.readToEnd()
+        }
+        var plan = ProxyPlan(
+            service: "protocol: h2\ntls: { verify: false }\nretries: off\noutliers: off\n"
+                + "timeouts: { connect: 300ms }")
+        plan.servers = ["https://\(server.address)"]
+        let proxy = try ProxyProcess(plan)
+        // There is always somebody who waits.
+        var clients: [ScriptedClient] = []
+        let hasTriedAgain = eventually(timeout: 10) {
+            if let client = try? proxy.client(), (try? client.send(get())) != nil {
+                clients.append(client)
+            }
+            return server.connectionCount >= 4
+        }
+        #expect(hasTriedAgain, "\(server.connectionCount)")
+    }
+
+    @Test("A connection that has died in silence is left after one request's time")
+    func silentDeath() throws {
+        let isOver = Gate()
+        defer { isOver.open() }
+        let server = try ScriptedServer(isRecording: false) { peer, index in
+            let connection = try FrameClient(serving: peer)
+            var count = 0
+            while let frame = try? connection.next() {
+                guard frame.type == Frame.Kind.headers.rawValue else { continue }
+                count += 1
+                if index == 0, count > 1 {
+                    // From now on it hears nothing and says nothing.
+                    #expect(isOver.wait(seconds: 60))
+                    return
+                }
+                try connection.send(.response(frame.stream), .data(frame.stream, [0x78]))
+            }
+        }
+        let proxy = try proxy(
+            [server.address],
+            service: "retries: off\noutliers: off\ntimeouts: { response: 500ms }")
+        #expect(try proxy.ask(get()).status == 200)
+        #expect(try proxy.ask(get()).status == 504)
+        for _ in 0..<5 { #expect(try proxy.ask(get()).status == 200) }
+        #expect(server.connectionCount == 2)
+    }
 }
