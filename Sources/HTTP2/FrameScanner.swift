@@ -35,6 +35,8 @@ struct FrameScanner: Sendable {
     private let isOfClient: Bool
     /// The last stream that a client has opened, and those it has passed over before it.
     private var lastStream: UInt32 = 0
+    /// The present frame has opened it.
+    private var opensStream = false
     private var firstSkipped: UInt32 = .max
     private var lastSkipped: UInt32 = 0
     /// Streams that the client has reset, the latest few: it must be silent about them.
@@ -55,6 +57,9 @@ struct FrameScanner: Sendable {
         var headerCount = 0
         /// That header is whole now: it goes first, from ``header``.
         var hasHeader = false
+        /// The frame that begins here is HEADERS or DATA of this stream, which is not a new one;
+        /// 0 for other frames.
+        var streamAgain: UInt32 = 0
         /// The frame that begins here is one too many.
         var fault: Fault?
     }
@@ -100,6 +105,7 @@ struct FrameScanner: Sendable {
                 | UInt32(header[7]) << 8 | UInt32(header[8])
             next.fault = judge(&meter, now)
             if next.fault != nil { return next }
+            if isOfClient, type <= FrameType.headers, isKnown { next.streamAgain = stream }
         }
         let count = min(payloadLeft, bytes.byteCount - position)
         payloadLeft -= count
@@ -133,8 +139,14 @@ struct FrameScanner: Sendable {
         return Fault(rule: kind.rule, code: .enhanceYourCalm)
     }
 
+    /// Whether the present HEADERS or DATA frame is for a stream that was opened before it.
+    private var isKnown: Bool {
+        stream & 1 == 1 && (stream < lastStream || stream == lastStream && !opensStream)
+    }
+
     /// What the library lets pass, because it keeps nothing of streams that are closed.
     private mutating func judgeStream() -> Fault? {
+        opensStream = false
         guard isOfClient else { return nil }
         switch type {
         case FrameType.priority:
@@ -149,6 +161,7 @@ struct FrameScanner: Sendable {
                     lastSkipped = stream - 1
                 }
                 lastStream = stream
+                opensStream = true
                 return nil
             }
             for index in 0..<8 where resets[index] == stream && stream != 0 {

@@ -41,6 +41,8 @@ public enum HTTP2Preface {
     private var carry: UnsafePointer<UInt8>?
     private var carryCount = 0
     private var hasTerminated = false
+    /// Streams beyond the last one are ignored: their clients may not know.
+    private var hasRefusedFurther = false
 
     public init(role: Role, settings: HTTP2Settings) {
         self.role = role
@@ -117,6 +119,10 @@ public enum HTTP2Preface {
             terminate(fault.code, fault.rule)
             return nil
         }
+        if next.streamAgain != 0, isClosed(Int32(next.streamAgain)) {
+            terminate(.streamClosed, "h2-stream-closed")
+            return nil
+        }
         if next.hasHeader {
             let header = scanner.header
             guard unsafe feed(header.span.bytes, from: 0) else { return nil }
@@ -130,6 +136,16 @@ public enum HTTP2Preface {
             return nil
         }
         return next.count
+    }
+
+    /// Whether a client's stream has ended, so that HEADERS or DATA for it are a connection error
+    /// (RFC 9113 §5.1). What was on its way when we have reset the stream, or have ended taking
+    /// new ones, is none.
+    private func isClosed(_ stream: Int32) -> Bool {
+        guard unsafe nghttp2_session_get_stream_remote_close(session, stream) < 0 else {
+            return false
+        }
+        return unsafe !hasRefusedFurther && !state.pointee.ownResets.contains(stream)
     }
 
     /// Gives bytes to the library, from `start` on.
@@ -315,6 +331,7 @@ public enum HTTP2Preface {
 
     /// Says which stream was the last (RFC 9113 §6.8).
     public mutating func refuseFurther() {
+        hasRefusedFurther = true
         let last = unsafe nghttp2_session_get_last_proc_stream_id(session)
         unsafe _ = nghttp2_submit_goaway(
             session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, 0, nil, 0)

@@ -16,6 +16,10 @@ import Memory
     /// The rule that the peer has broken for the whole connection.
     var failure: StaticString?
     var madeResets = 0
+    /// Streams that we have reset, the latest few hundred: what their peer had sent before it
+    /// knew may still come.
+    private(set) var ownResets: [Int32] = []
+    private var ownResetCount = 0
 
     // MARK: Going out
 
@@ -43,6 +47,17 @@ import Memory
     init(headLimit: Int, isClient: Bool) {
         self.headLimit = headLimit
         self.isClient = isClient
+    }
+
+    private static let keptResetCount = 256
+
+    mutating func noteOwnReset(_ stream: Int32) {
+        if ownResets.count < Self.keptResetCount {
+            ownResets.append(stream)
+        } else {
+            ownResets[ownResetCount % Self.keptResetCount] = stream
+        }
+        ownResetCount &+= 1
     }
 
     mutating func note(
@@ -195,6 +210,8 @@ import Memory
         _ data: UnsafeMutableRawPointer
     ) -> CInt {
         let state = unsafe state(data)
+        // It is refused before the reset goes out; more of it may stand behind it.
+        unsafe state.pointee.noteOwnReset(frame.pointee.hd.stream_id)
         guard unsafe UInt32(frame.pointee.hd.type) == NGHTTP2_HEADERS.rawValue,
             code == CInt(NGHTTP2_ERR_HTTP_HEADER.rawValue)
                 || code == CInt(NGHTTP2_ERR_HTTP_MESSAGING.rawValue)
@@ -250,6 +267,7 @@ import Memory
                 unsafe state(data).pointee.answeredStreams += 1
             }
         case NGHTTP2_RST_STREAM.rawValue:
+            unsafe state(data).pointee.noteOwnReset(frame.pointee.hd.stream_id)
             // These codes are the library's: the peer has broken a rule on this stream.
             switch unsafe HTTP2ErrorCode(rawValue: frame.pointee.rst_stream.error_code) {
             case .protocolError, .flowControlError, .streamClosed, .frameSizeError:

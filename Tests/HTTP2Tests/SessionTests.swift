@@ -255,4 +255,40 @@ struct SessionTests {
         let goesOn = other.receive(cancel(200, code: 0))
         #expect(!goesOn)
     }
+
+    @Test("HEADERS or DATA on a stream that has ended end the connection (RFC 9113 §5.1)")
+    func closedStreams() {
+        for frame in [HTTP2Bytes.data([1], isLast: true), request(0)] {
+            var server = Server()
+            server.receive(request(0))
+            server.answer(1)
+            let goesOn = server.receive(frame)
+            #expect(!goesOn)
+            let failure = server.session.failure.map { "\($0)" }
+            #expect(failure == "h2-stream-closed")
+        }
+    }
+
+    @Test("What was on its way when we reset a stream, or said goodbye, is passed over")
+    func inFlight() {
+        var server = Server()
+        for number in 0..<200 {
+            server.receive(HTTP2Bytes.headers(fields, stream: stream(number), isLast: false))
+            server.answer(stream(number))
+            server.session.reset(Int32(stream(number)), .noError)
+            if number % 2 == 0 { server.write() }
+        }
+        server.write()
+        for number in 0..<200 {
+            let goesOn = server.receive(
+                HTTP2Bytes.frame(0, flags: 1, stream: stream(number), [1]))
+            #expect(goesOn, "\(number)")
+        }
+        server.session.refuseFurther()
+        server.write()
+        server.receive(HTTP2Bytes.headers(fields, stream: stream(300), isLast: false))
+        let goesOn = server.receive(HTTP2Bytes.frame(0, flags: 1, stream: stream(300), [1]))
+        let failure = server.session.failure.map { "\($0)" }
+        #expect(goesOn && failure == nil, "\(failure ?? "")")
+    }
 }
