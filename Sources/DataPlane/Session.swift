@@ -47,6 +47,8 @@ struct Session: ~Copyable {
     var pingedAt = LoopInstant.never
     /// Since when the socket has taken nothing.
     var blockedAt = LoopInstant.never
+    /// When the socket has last taken something.
+    var progressAt: LoopInstant
 
     // MARK: Of connections to servers
 
@@ -69,6 +71,7 @@ struct Session: ~Copyable {
         self.cell = cell
         lastReceived = now
         silentSince = now
+        progressAt = now
         since = now
     }
 }

@@ -422,6 +422,9 @@ extension Worker where Kernel: ~Copyable {
         case .announcing, .naming, .handshaking:
             counters.refusedConnections &+= 1
             close(client, isClean: false)
+        case .idle where hasPending(client):
+            // Its last answer is still on its way: it has the time of any write.
+            closeGently(client)
         case .idle, .lingering:
             // A new connection that never said anything is idle too.
             close(client)

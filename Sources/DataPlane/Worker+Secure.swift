@@ -220,6 +220,7 @@ extension Worker where Kernel: ~Copyable {
             }
             return false
         }
+        if client.value.phase == .multiplexing { session(of: client).value.progressAt = now }
         if !state.value.pending.isEmpty { client.value.ready.remove(.writable) }
         if client.value.phase == .lingering { setLingering(client) }
         return true

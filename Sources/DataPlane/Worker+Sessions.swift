@@ -57,6 +57,7 @@ extension Worker where Kernel: ~Copyable {
             return
         }
         if client.value.ready.contains(.writable) { unblock(session) }
+        if session.value.streamCount == 0 { markDirty(session) }
         if !client.value.input.isEmpty {
             // It came with the beginning of the connection.
             guard digest(session, client) else {
@@ -713,14 +714,20 @@ extension Worker where Kernel: ~Copyable {
         if session.value.output.isEmpty {
             blocks.recycle(exchange(&session.value.output, with: Buffer()))
         }
-        if !session.value.http2.isAlive
-            || (session.value.isEnding && session.value.streamCount == 0
-                && session.value.output.isEmpty)
-        {
+        let hasEnded =
+            !session.value.http2.isAlive
+            || session.value.isEnding && session.value.streamCount == 0
+                && session.value.output.isEmpty
+        if hasEnded, !owesCiphertext(session) {
             endSession(session, .serverClosedEarly)
             return
         }
         resumeReading(session)
+    }
+
+    private func owesCiphertext(_ session: Place<Session>) -> Bool {
+        if case .client(let client) = session.value.owner { return hasPending(client) }
+        return false
     }
 
     /// A server's connection that stopped reading for its budget.
@@ -742,6 +749,7 @@ extension Worker where Kernel: ~Copyable {
         case .bytes(let count):
             session.value.output.consume(count)
             session.value.blockedAt = .never
+            session.value.progressAt = now
             if session.value.output.isEmpty {
                 session.value.output.reset()
                 return true
@@ -826,9 +834,27 @@ extension Worker where Kernel: ~Copyable {
         if session.value.isEnding { markDirty(session) }
     }
 
+    /// Whether the client has not taken all of what it was answered.
+    private func isOwed(_ session: Place<Session>, _ client: Client) -> Bool {
+        !session.value.output.isEmpty || hasPending(client)
+    }
+
     mutating func sessionTimeUp(_ client: Client) {
         let session = session(of: client)
         guard session.value.streamCount > 0 else {
+            if isOwed(session, client) {
+                // The tail of an answer is no idle time: its client has the time of any write,
+                // from the last time it took something.
+                let writeTimeout =
+                    plan.value.listeners[Int(client.value.listener)].writeTimeout
+                guard now - session.value.progressAt >= writeTimeout else {
+                    setDeadline(client, session.value.progressAt + writeTimeout)
+                    return
+                }
+                logRefusal(client, .clientSlow, status: 0, rule: "h2-not-read", id: random.next())
+                close(client, isClean: false)
+                return
+            }
             if !session.value.isEnding {
                 // RFC 9113 §9.1: an idle connection is ended with a word.
                 session.value.isEnding = true
@@ -836,7 +862,6 @@ extension Worker where Kernel: ~Copyable {
             }
             markDirty(session)
             setDeadline(client, now + .seconds(2))
-            if session.value.isBlocked { close(client, isClean: false) }
             return
         }
         if drainDeadline != nil, !session.value.isEnding {

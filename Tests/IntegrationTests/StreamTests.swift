@@ -5,9 +5,11 @@ import Testing
 @Suite("HTTP/2 streams are exchanges like any other", .onStage)
 struct StreamTests {
     private func proxy(
-        _ server: ScriptedServer, listener: String = "", service: String = "", rest: String = ""
+        _ server: ScriptedServer, listener: String = "", service: String = "", rest: String = "",
+        services: String = ""
     ) throws -> ProxyProcess {
-        var plan = ProxyPlan(service: service, listener: listener, rest: rest)
+        var plan = ProxyPlan(
+            service: service, listener: listener, services: services, rest: rest)
         plan.servers = [server.address]
         return try ProxyProcess(plan)
     }
@@ -249,5 +251,35 @@ struct StreamTests {
             seconds: 60)
         #expect(answer.output.contains("5000 succeeded, 0 failed, 0 errored"), "\(answer)")
         #expect(answer.output.contains("Application protocol: h2"))
+    }
+
+    @Test("The tail of an answer is not cut because its client has no other request")
+    func tail() throws {
+        let size = 3_000_000
+        let server = try ScriptedServer(isRecording: false) { _ in
+            ok(String(repeating: "x", count: size))
+        }
+        let proxy = try proxy(
+            server, listener: "timeouts: { idle: 300ms }", rest: "access_log: { mode: all }")
+        let peer = try ScriptedClient(
+            port: proxy.port, timeout: 20, isRecording: false, receiveBuffer: 16_384)
+        let client = try FrameClient(on: peer)
+        try client.send(
+            .settings([(4, 0x7000_0000)]), .windowUpdate(0, 0x7000_0000), .get(1))
+        var count = 0
+        var hasEnded = false
+        func read() throws {
+            let frame = try client.next(.data, of: 1)
+            count += frame.payload.count
+            hasEnded = frame.flags & Frame.endStream != 0
+        }
+        // Until the server's part is done, and the proxy keeps the rest.
+        func isDone() -> Bool { proxy.log.contains("\"status\":200") }
+        while !hasEnded, !eventually(timeout: 0.02, isDone) { try read() }
+        #expect(!hasEnded)
+        // Longer than any idle time.
+        Thread.sleep(milliseconds: 1000)
+        while !hasEnded { try read() }
+        #expect(count == size)
     }
 }

@@ -138,6 +138,12 @@ public final class FrameClient {
     /// All frames that came, in order.
     public private(set) var received: [Frame] = []
 
+    /// Says the preface on a connection; the settings come next.
+    public init(on peer: ScriptedPeer) throws {
+        self.peer = peer
+        try peer.send(Self.preface)
+    }
+
     /// - Parameter greets: sends the preface and empty settings.
     public init(port: UInt16, timeout: Double = 20, greets: Bool = true) throws {
         peer = try ScriptedClient(port: port, timeout: timeout)
