@@ -129,6 +129,8 @@ struct Stream: ~Copyable {
     var head = Buffer()
     /// Content that the exchange has not read: no more than the stream's window.
     var pending = Buffer()
+    /// How much of what a client sent keeps the connection's window closed until it is read.
+    var heldWindow = 0
     /// Lines that came behind the content.
     var trailers = Buffer()
     var incoming = Incoming.plain

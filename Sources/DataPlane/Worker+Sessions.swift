@@ -239,6 +239,14 @@ extension Worker where Kernel: ~Copyable {
         case .client(let client):
             stream.value.pending.append(
                 client.value.input.span(from: lower, to: lower + count))
+            // The stream's window holds its upload back. That of the connection opens at once,
+            // or uploads that wait for one service would stop those to all others; unless memory
+            // is scarce.
+            if blocks.isPlentiful {
+                session.value.http2.consumed(count)
+            } else {
+                stream.value.heldWindow += count
+            }
         case .server(let server):
             stream.value.pending.append(
                 server.value.input.span(from: lower, to: lower + count))

@@ -85,9 +85,13 @@ extension Worker where Kernel: ~Copyable {
         if !stream.value.isReceived, !stream.value.isGone {
             session.value.http2.consumed(stream.value.id, count)
         }
-        // Of a server's connection, that was done when it came: one client that does not read
+        // The connection's window was opened when it came, as a rule: one stream that is not read
         // must not stop the others.
-        if case .client = stream.value.owner { session.value.http2.consumed(count) }
+        let held = min(count, stream.value.heldWindow)
+        if held > 0 {
+            stream.value.heldWindow -= held
+            session.value.http2.consumed(held)
+        }
         markDirty(session)
     }
 
@@ -343,9 +347,7 @@ extension Worker where Kernel: ~Copyable {
             }
             session.value.http2.setTag(.max, of: place.value.id)
         }
-        if case .client = place.value.owner, place.value.pending.count > 0 {
-            session.value.http2.consumed(place.value.pending.count)
-        }
+        if place.value.heldWindow > 0 { session.value.http2.consumed(place.value.heldWindow) }
         let next = place.value.next
         let previous = place.value.previous
         if previous == .max {

@@ -59,6 +59,9 @@ public struct BufferPool: ~Copyable {
         largeLowest = largeCount
     }
 
+    /// Whether less than half of the memory that blocks may hold is in use.
+    public var isPlentiful: Bool { outstandingUnits < capacityUnits / 2 }
+
     private static let unitsPerLarge = largeByteCount / smallByteCount
 
     /// An empty block; `nil` when the bound is reached: stop reading until one comes back.

@@ -253,6 +253,50 @@ struct StreamTests {
         #expect(answer.output.contains("Application protocol: h2"))
     }
 
+    @Test("Uploads that wait for a full service do not stop those to another")
+    func waitingUploads() throws {
+        let isOver = Gate()
+        defer { isOver.open() }
+        let full = try ScriptedServer(isRecording: false) { peer, _ in
+            #expect(isOver.wait(seconds: 60))
+        }
+        let other = try ScriptedServer(isRecording: false) { ok("\($0.content.count)") }
+        let proxy = try proxy(
+            full, service: "limits: { requests_per_server: 1 }\ntimeouts: { queue: 60s }",
+            rest: "routes:\n  - { path: /other, service: other }\n  - { service: app }",
+            services: "other: { servers: [\(other.address)], health: off }")
+        let client = try FrameClient(port: proxy.port)
+        _ = try client.next(.settings)
+        // What a stream's window lets it send, of each.
+        let window = 131_070
+        let most = 10
+        var credit = 65_535
+        var next = UInt32(1)
+        func send(_ path: String) throws {
+            try client.send(.post(next, path))
+            var left = window
+            while left > 0 {
+                let count = min(left, 16_384, credit)
+                if count == 0 {
+                    let update = try client.next(.windowUpdate)
+                    if update.stream == 0 { credit += Int(update.number(at: 0)) }
+                    continue
+                }
+                left -= count
+                credit -= count
+                try client.send(
+                    .data(
+                        next, [UInt8](repeating: 7, count: count),
+                        flags: left == 0 ? Frame.endStream : 0))
+            }
+            next += 2
+        }
+        for _ in 0..<most { try send("/wait") }
+        try send("/other")
+        _ = try client.next(.headers, of: next - 2)
+        #expect(try client.content(of: next - 2) == Array("\(window)".utf8))
+    }
+
     @Test("The tail of an answer is not cut because its client has no other request")
     func tail() throws {
         let size = 3_000_000
