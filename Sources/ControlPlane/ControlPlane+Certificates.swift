@@ -31,6 +31,13 @@ extension ControlPlane {
             }
             if let authority = tls.clientCA { paths.insert(authority) }
         }
+        for case let tls? in file.services.map(\.tls) {
+            if tls.verifies, let authority = tls.ca { paths.insert(authority) }
+            if let certificate = tls.certificate {
+                paths.insert(certificate.certificate)
+                paths.insert(certificate.key)
+            }
+        }
         guard paths != Set(certificateWatchers.map(\.path)) else { return }
         for watcher in certificateWatchers { watcher.stop() }
         certificateWatchers = paths.sorted().map { path in
@@ -53,9 +60,8 @@ extension ControlPlane {
             let renewed = try Credentials(file, ticketKeys, keeping: credentials)
             certificateComplaint = nil
             let before = credentials.listeners
-            guard before.mapValues(\.contents) != renewed.listeners.mapValues(\.contents) else {
-                return
-            }
+            let changes = renewed.changes(from: credentials)
+            guard !changes.listeners.isEmpty || !changes.services.isEmpty else { return }
             let change = Change(
                 file: file, live: live, addresses: [:], credentials: renewed, opened: [])
             _ = commit(change)
@@ -63,6 +69,9 @@ extension ControlPlane {
             where tls.certificates != before[name]?.certificates {
                 let names = tls.certificates.flatMap(\.names).joined(separator: ", ")
                 log.info("listener \(name) has new certificates, for \(names)")
+            }
+            for name in changes.services {
+                log.info("service \(name) has new certificates or authorities")
             }
             warnOfExpiry()
         } catch {
@@ -81,7 +90,8 @@ extension ControlPlane {
             guard certificateComplaint != error.problem.sentence else { return }
             certificateComplaint = error.problem.sentence
             let problem = error.problem
-            log.error("\(problem.sentence); the old certificates are served: \(problem.advice)")
+            log.error(
+                "\(problem.sentence); the old certificates stay in use: \(problem.advice)")
         }
     }
 

@@ -76,10 +76,10 @@ extension ControlPlane {
             forgetWishes(of: service)
             judgeSources(of: service)
         }
-        let hasNewCredentials = credentials !== change.credentials
+        noteCredentials(from: credentials, to: change.credentials, in: &receipt)
         credentials = change.credentials
 
-        let isChange = isStart || hasNewCredentials || !receipt.isEmpty
+        let isChange = isStart || !receipt.isEmpty
         if isChange { generation += 1 }
         let snapshot = makeSnapshot()
         if isChange {
@@ -139,6 +139,19 @@ extension ControlPlane {
         }
         if old.admin != new.admin {
             log.warning("admin has changed: it counts from the next start on")
+        }
+    }
+
+    /// Files whose contents are others, of what is otherwise as it was.
+    private func noteCredentials(
+        from old: Credentials, to new: Credentials, in receipt: inout ChangeReceipt
+    ) {
+        let changes = new.changes(from: old)
+        let names = changes.listeners.map { "listener \($0)" }
+            + changes.services.map { "service \($0)" }
+        for name in names where !receipt.changed.contains(name) {
+            receipt.changed.append("certificates of \(name)")
+            receipt.untouched -= 1
         }
     }
 

@@ -54,7 +54,7 @@ extension ControlPlane {
             var live = live
             let wanted = effective(configuration)
             let dropped = live.reconcile(with: wanted)
-            prepare(wanted, live) { [unowned self] result in
+            prepare(wanted, live, readsFiles: true) { [unowned self] result in
                 switch result {
                 case .unresolved(let unresolved):
                     let diagnostics = outcome.unresolved(unresolved)
@@ -88,8 +88,12 @@ extension ControlPlane {
     }
 
     /// Finds all that can fail before anything is changed: addresses, ports and places.
+    ///
+    /// - Parameter readsFiles: certificates and authorities are read again although the same
+    ///   are asked for. Otherwise they are not: a file that is wrong at the moment must not
+    ///   stand in the way of a container.
     func prepare(
-        _ file: ProxyConfiguration, _ live: LiveChanges,
+        _ file: ProxyConfiguration, _ live: LiveChanges, readsFiles: Bool = false,
         _ completion: @escaping (Prepared) -> Void
     ) {
         // What runs keeps its address.
@@ -138,7 +142,7 @@ extension ControlPlane {
         let credentials: Credentials
         do throws(Credentials.Failure) {
             credentials =
-                try file.asksForSameTLS(as: self.file)
+                try !readsFiles && file.asksForSameTLS(as: self.file)
                 ? self.credentials : Credentials(file, ticketKeys, keeping: self.credentials)
         } catch {
             return completion(.unusable(error))
@@ -208,8 +212,6 @@ extension ControlPlane {
 }
 
 extension ProxyConfiguration {
-    /// Certificates are read again only for a reason: a file that is wrong at the moment must not
-    /// stand in the way of a container.
     fileprivate func asksForSameTLS(as other: ProxyConfiguration) -> Bool {
         guard listeners == other.listeners else { return self == other }
         func wants(_ configuration: ProxyConfiguration) -> [String: ServiceConfiguration] {

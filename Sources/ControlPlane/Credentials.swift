@@ -27,6 +27,17 @@ final class Credentials {
         services = [:]
     }
 
+    /// Those of `old` that are others here, by the names under which people know them.
+    func changes(from old: Credentials) -> (listeners: [String], services: [String]) {
+        let listeners = listeners.filter { name, tls in
+            old.listeners[name].map { $0 !== tls } ?? false
+        }
+        let services = services.filter { name, tls in
+            old.services[name].map { $0 !== tls } ?? false
+        }
+        return (listeners.keys.sorted(), services.keys.sorted())
+    }
+
     /// - Parameter known: what has not changed is taken from there, so that whoever has it
     ///   knows that it is the same.
     init(

@@ -254,6 +254,69 @@ struct SecureTests {
         }
     }
 
+    /// Puts the file at `from` in the place of the one at `to`.
+    private func install(_ from: String, _ to: String) throws {
+        try Data(contentsOf: URL(fileURLWithPath: from))
+            .write(to: URL(fileURLWithPath: to), options: .atomic)
+    }
+
+    @Test("A reload reads every file that is named, and says whose contents are others")
+    func reloadReadsFiles() throws {
+        let directory = TemporaryDirectory()
+        let served = PairOfFiles(
+            certificate: directory.file("cert.pem"), key: directory.file("key.pem"))
+        let clients = directory.file("clients.pem")
+        let others = try Authority("others")
+        func install(_ pair: PairOfFiles) throws {
+            try self.install(pair.certificate, served.certificate)
+            try self.install(pair.key, served.key)
+        }
+        try install(authority.certificate(["a.test"]))
+        try self.install(authority.file, clients)
+        let server = try ScriptedServer(text: "app")
+        let proxy = try ProxyProcess(
+            plan(
+                [served],
+                tls: "watch: false\nclient_auth: optional\nclient_ca: \(clients)",
+                servers: [server.address]))
+        func reload() throws -> String { try proxy.command("reload").output }
+        #expect(try reload().contains("nothing changed"))
+        try install(authority.certificate(["a.test", "b.test"]))
+        #expect(try reload().contains("changed certificates of listener web"))
+        #expect(try curl(proxy, host: "b.test").text == "app")
+        #expect(try reload().contains("nothing changed"))
+        try self.install(others.file, clients)
+        #expect(try reload().contains("changed certificates of listener web"))
+        let mine = try authority.certificate(["somebody"])
+        let stranger = try curl(proxy, "/", "--cert", mine.certificate, "--key", mine.key)
+        #expect(stranger.ending != .exited(0))
+        // What cannot be used changes nothing.
+        try Data("nonsense".utf8).write(to: URL(fileURLWithPath: clients))
+        let broken = try proxy.command("reload")
+        #expect(broken.status != 0)
+        #expect(try curl(proxy).text == "app")
+    }
+
+    @Test("The authority of servers is watched: another one counts without a word")
+    func watchedAuthorities() throws {
+        let directory = TemporaryDirectory()
+        let trusted = directory.file("ca.pem")
+        let others = try Authority("others")
+        try install(authority.file, trusted)
+        let server = try ScriptedServer(text: "app")
+        let behind = try ProxyProcess(
+            plan([authority.certificate(["localhost"])], servers: [server.address]))
+        var front = ProxyPlan(service: "tls: { ca: \(trusted) }\nretries: off")
+        front.servers = ["\"https://localhost:\(behind.port)\""]
+        let proxy = try ProxyProcess(front)
+        #expect(try proxy.ask(get("/")).text == "app")
+        try install(others.file, trusted)
+        #expect(eventually { (try? proxy.ask(get("/")).status) == 502 }, "\(proxy.log)")
+        #expect(proxy.waitForLog("service app has new certificates or authorities"))
+        try install(authority.file, trusted)
+        #expect(eventually { (try? proxy.ask(get("/")).text) == "app" }, "\(proxy.log)")
+    }
+
     @Test("check names the file, the place and the way out, and status tells how long is left")
     func diagnosis() throws {
         let one = try authority.certificate(["a.test"])
