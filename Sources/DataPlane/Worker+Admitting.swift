@@ -24,7 +24,7 @@ extension Worker where Kernel: ~Copyable {
         client.value.exchange = turn
         plan.value.leaseCount += 1
         fieldsOwner = turn.token
-        turn.value.requestID = random.next()
+        turn.value.requestID = identifiers.next()
         if drainDeadline != nil || client.value.link.kind == .stream {
             // A stream carries one exchange.
             turn.value.clientPersists = false

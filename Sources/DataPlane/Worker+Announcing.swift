@@ -81,7 +81,7 @@ extension Worker where Kernel: ~Copyable {
 
     private mutating func refuseAnnouncement(_ client: Client, _ rule: StaticString) {
         counters.refusedConnections &+= 1
-        logRefusal(client, .badRequest, status: 0, rule: rule, id: random.next())
+        logRefusal(client, .badRequest, status: 0, rule: rule, id: identifiers.next())
         abort(client)
     }
 

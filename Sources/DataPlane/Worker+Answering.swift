@@ -48,7 +48,7 @@ extension Worker where Kernel: ~Copyable {
 
     mutating func refuse(_ client: Client, _ reason: Reason, status: Int, rule: StaticString) {
         let listener = Int(client.value.listener)
-        let id = random.next()
+        let id = identifiers.next()
         counters.exchanges.ended(status: status, reason: reason)
         logRefusal(client, reason, status: status, rule: rule, id: id)
         beginHead(status)

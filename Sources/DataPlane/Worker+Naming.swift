@@ -57,7 +57,7 @@ extension Worker where Kernel: ~Copyable {
             }
         } catch {
             counters.refusedConnections &+= 1
-            logRefusal(client, .badRequest, status: 0, rule: error.rule, id: random.next())
+            logRefusal(client, .badRequest, status: 0, rule: error.rule, id: identifiers.next())
             abort(client)
         }
         return true
@@ -66,7 +66,7 @@ extension Worker where Kernel: ~Copyable {
     /// Tells the client, in TLS, that nobody here has that name.
     private mutating func refuseName(_ client: Client, _ rule: StaticString) {
         counters.refusedConnections &+= 1
-        logRefusal(client, .noRoute, status: 0, rule: rule, id: random.next())
+        logRefusal(client, .noRoute, status: 0, rule: rule, id: identifiers.next())
         let scratch = scratch
         scratch.value.reset()
         for byte in ClientHello.unrecognizedName { scratch.value.append(byte) }

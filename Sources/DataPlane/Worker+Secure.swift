@@ -376,7 +376,7 @@ extension Worker where Kernel: ~Copyable {
 
     private mutating func handshakeFailed(_ client: Client, _ failure: TLSFailure) {
         counters.refusedConnections &+= 1
-        logRefusal(client, .badRequest, status: 0, rule: failure.sentence, id: random.next())
+        logRefusal(client, .badRequest, status: 0, rule: failure.sentence, id: identifiers.next())
         if failure == .notTLS {
             // Somebody typed http:// with the port of https://, and is told in their language.
             let scratch = scratch

@@ -331,7 +331,7 @@ extension Worker where Kernel: ~Copyable {
             session.value.http2.reset(event.stream, .refusedStream)
             return
         }
-        let key = (random.next(), random.next())
+        let key = (identifiers.next(), identifiers.next())
         var taken = session.value.http2.takeRequest(into: &block, isLast: isLast, key: key)
         if case .needsRoom(let room) = taken, room <= BufferPool.largeByteCount,
             let large = blocks.take(.large)
@@ -379,7 +379,7 @@ extension Worker where Kernel: ~Copyable {
     /// A request that never became one.
     private mutating func noteRefusal(_ carrier: Client, _ rule: StaticString) {
         counters.exchanges.ended(status: 400, reason: .badRequest)
-        logRefusal(carrier, .badRequest, status: 400, rule: rule, id: random.next())
+        logRefusal(carrier, .badRequest, status: 400, rule: rule, id: identifiers.next())
     }
 
     // MARK: - Streams to servers
@@ -879,7 +879,7 @@ extension Worker where Kernel: ~Copyable {
         }
         let writeTimeout = plan.value.listeners[Int(client.value.listener)].writeTimeout
         if session.value.blockedAt != .never, now - session.value.blockedAt >= writeTimeout {
-            logRefusal(client, .clientSlow, status: 0, rule: "h2-not-read", id: random.next())
+            logRefusal(client, .clientSlow, status: 0, rule: "h2-not-read", id: identifiers.next())
             close(client, isClean: false)
             return
         }
@@ -944,7 +944,7 @@ extension Worker where Kernel: ~Copyable {
         case .client(let client):
             if let rule = session.value.http2.failure {
                 counters.refusedConnections &+= 1
-                logRefusal(client, .badRequest, status: 0, rule: rule, id: random.next())
+                logRefusal(client, .badRequest, status: 0, rule: rule, id: identifiers.next())
                 let isAbused = session.value.http2.isAbused
                 dropSession(client)
                 if isAbused { close(client, isClean: false) } else { closeGently(client) }

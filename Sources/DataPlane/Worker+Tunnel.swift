@@ -51,7 +51,7 @@ extension Worker where Kernel: ~Copyable {
         client.value.exchange = turn
         plan.value.leaseCount += 1
         turn.value.isRaw = true
-        turn.value.requestID = random.next()
+        turn.value.requestID = identifiers.next()
         turn.value.clientPersists = false
         turn.value.route = route
         turn.value.service = service

@@ -178,7 +178,9 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     /// Add to the monotonic clock for the time of day.
     var wallOffset: Int64 = 0
     var wallReadAt = LoopInstant.zero
+    /// For the choice of servers and the like; nothing of it is said to anybody.
     var random: LoopRandom
+    var identifiers: IdentifierStream
     var now: LoopInstant
     /// Counts the turns, and starts again.
     var turnNumber: UInt32 = 0
@@ -200,6 +202,7 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
         let serverCapacity = clientCapacity
         now = kernel.now()
         random = LoopRandom(seed: kernel.entropy())
+        identifiers = IdentifierStream(key: (kernel.entropy(), kernel.entropy()))
         self.kernel = kernel
         loop = parameters.loop
         loopCount = parameters.loopCount

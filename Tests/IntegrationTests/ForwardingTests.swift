@@ -106,6 +106,32 @@ struct ForwardingTests {
         #expect(trusted["X-Request-Id"] == "from-the-edge")
     }
 
+    @Test("Who has seen one identity does not know the next")
+    func identitiesAreSecret() throws {
+        let server = try ScriptedServer(text: "x")
+        let proxy = try ProxyProcess(ProxyPlan(servers: [server.port]))
+        var numbers: [UInt64] = []
+        for _ in 0..<8 {
+            let identity = try #require(try proxy.ask(get())["X-Request-Id"])
+            numbers.append(try #require(UInt64(identity, radix: 16)))
+        }
+        // What the common fast generators would say next, from the state that shows.
+        let multiplier: UInt64 = 0x2545_F491_4F6C_DD1D
+        var inverse = multiplier
+        for _ in 0..<6 { inverse = inverse &* (2 &- multiplier &* inverse) }
+        for (known, next) in zip(numbers, numbers.dropFirst()) {
+            var state = known &* inverse
+            for _ in 0..<64 {
+                state ^= state >> 12
+                state ^= state << 25
+                state ^= state >> 27
+                #expect(next != state &* multiplier)
+            }
+            #expect(next &- known > 1 << 32 && known &- next > 1 << 32, "no counter")
+        }
+        #expect(Set(numbers).count == numbers.count)
+    }
+
     @Test("Absolute form: the authority of the target wins over Host")
     func absoluteForm() throws {
         let (request, _) = try seen(
