@@ -147,7 +147,8 @@ extension ControlPlane {
         from old: Credentials, to new: Credentials, in receipt: inout ChangeReceipt
     ) {
         let changes = new.changes(from: old)
-        let names = changes.listeners.map { "listener \($0)" }
+        let names =
+            changes.listeners.map { "listener \($0)" }
             + changes.services.map { "service \($0)" }
         for name in names where !receipt.changed.contains(name) {
             receipt.changed.append("certificates of \(name)")

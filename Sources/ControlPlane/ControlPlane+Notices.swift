@@ -15,6 +15,12 @@ extension ControlPlane {
             ejected(cell, failures: failures, interval: interval)
         case .acceptingPaused(let index, let cause):
             acceptingPaused(index, cause)
+        case .silentClosed(let id, let connections):
+            let name = listeners.first { $0.id == id }?.configuration.name ?? ""
+            log.warning(
+                "\(connections) connections, of listener '\(name)' too, have not begun TLS: the "
+                    + "oldest are closed for new ones; limits.connections_per_client bounds what "
+                    + "one client may have")
         case .acceptingResumed(let index):
             pausedLoops.remove(index)
             if pausedLoops.isEmpty { sayWhenCalm() }
@@ -48,6 +54,12 @@ extension ControlPlane {
                 "no descriptors are left: new connections wait, open ones are served; "
                     + "raise 'ulimit -n' or LimitNOFILE="
             )
+        case .handshakes(let id, let count):
+            let name = listeners.first { $0.id == id }?.configuration.name ?? ""
+            log.warning(
+                "\(count) TLS handshakes are under way in one loop, of listener '\(name)' too: "
+                    + "new connections wait, open ones are served; limits.connections_per_client "
+                    + "bounds what one client may have")
         case .bound(let id, let connections):
             let listener = listeners.first { $0.id == id }?.configuration
             let remedy =

@@ -29,11 +29,16 @@ public enum LoopNotice: Sendable {
         case descriptors
         /// As many connections are open as there may be.
         case bound(listener: Int, connections: Int)
+        /// As many handshakes are under way in the loop as there may be.
+        case handshakes(listener: Int, count: Int)
     }
 
     case ejected(cell: Int, service: Int, failures: Int, interval: Interval)
     /// New connections wait in the queue of the kernel.
     case acceptingPaused(loop: Int, PauseCause)
+    /// This many connections of the loop had not begun TLS: from now on, the oldest is closed
+    /// for each new one. Said once a minute at most.
+    case silentClosed(listener: Int, connections: Int)
     /// Nobody waits there any more.
     case acceptingResumed(loop: Int)
     case report(loop: Int, LoopReport)

@@ -23,7 +23,23 @@ struct Secure: ~Copyable {
     /// The subject's place in it.
     var subject = ByteRange.empty
 
+    /// The client has not said whole what it begins with, its ClientHello.
+    var isSilent = false
+    /// Of a silent client: its slot, and its neighbours in the list of those, by their slots
+    /// here.
+    var client = UInt32.max
+    var older = UInt32.max
+    var newer = UInt32.max
+
     init(_ tls: consuming TLSConnection) { self.tls = tls }
+
+    /// Whether a whole record has come (RFC 8446 §5.1): with any client that there is, it
+    /// holds the ClientHello.
+    var hasRecord: Bool {
+        guard received.count >= 5 else { return false }
+        let bytes = received.bytes
+        return received.count - 5 >= Int(bytes.byte(3)) << 8 | Int(bytes.byte(4))
+    }
 }
 
 /// What one loop has of TLS towards one server, by its cell.

@@ -19,6 +19,7 @@ extension Worker where Kernel: ~Copyable {
             if isShakingEnough(id) {
                 // The queue of the kernel holds them until those who were first are done.
                 pause(listener)
+                say(.handshakes(listener: id, count: handshakeCount))
                 return false
             }
             if clients.isFull
@@ -186,7 +187,7 @@ extension Worker where Kernel: ~Copyable {
             guard client.value.phase != .closed else { return }
         }
         if client.value.link.kind == .secure {
-            if client.value.phase == .handshaking { handshakeCount -= 1 }
+            if client.value.phase == .handshaking { leaveHandshake(secure(client.value.link)) }
             if isClean { sayGoodbye(client.value.socket, secure(client.value.link)) }
         }
         client.value.phase = .closed

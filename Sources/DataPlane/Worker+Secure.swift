@@ -1,6 +1,7 @@
 import HTTP1
 import Linux
 import Memory
+import Reactor
 import TLS
 import Telemetry
 import Timing
@@ -14,6 +15,10 @@ extension Worker where Kernel: ~Copyable {
     var handshakeStepsPerTurn: Int { 16 }
     /// Handshakes under way at once: beyond this, new connections wait in the kernel's queue.
     private var handshakeBound: Int { 1024 }
+    /// Connections that have not begun one: beyond this, the oldest makes room for the next.
+    /// It costs nothing to be silent, so that whoever is must not keep others out; nor may all
+    /// of them take more than their share of the places for connections.
+    private var silentBound: Int { min(1024, max(8, connectionCapacity / (4 * loopCount))) }
 
     func secure(_ link: Link) -> Place<Secure> {
         guard let place = secures.place(at: Int(link.slot)) else {
@@ -265,12 +270,75 @@ extension Worker where Kernel: ~Copyable {
     /// - Returns: `false` when the listener is a plain one.
     mutating func beginHandshake(_ client: Client, _ listener: Int) -> Bool {
         guard let tls = plan.value.serverTLS[listener] else { return false }
+        if silentCount >= silentBound { closeOldestSilent() }
         let state = secures.insert(Secure(TLSConnection(server: tls)))
         client.value.link = Link(kind: .secure, slot: state.token.slot)
         client.value.phase = .handshaking
-        handshakeCount += 1
-        setDeadline(client, now + plan.value.listeners[listener].handshakeTimeout)
+        state.value.isSilent = true
+        state.value.client = client.token.slot
+        state.value.older = newestSilent
+        if silentCount > 0, let newest = secures.place(at: Int(newestSilent)) {
+            newest.value.newer = state.token.slot
+        } else {
+            oldestSilent = state.token.slot
+        }
+        newestSilent = state.token.slot
+        silentCount += 1
+        // A client speaks first: half of the time is for that.
+        let timeout = plan.value.listeners[listener].handshakeTimeout
+        let patience =
+            timeout == .forever ? timeout : Interval(nanoseconds: timeout.nanoseconds / 2)
+        setDeadline(client, now + patience)
         return true
+    }
+
+    private mutating func closeOldestSilent() {
+        guard let state = secures.place(at: Int(oldestSilent)),
+            let client = clients.place(at: Int(state.value.client))
+        else { return }
+        counters.refusedConnections &+= 1
+        if now >= silentSayableAt {
+            silentSayableAt = now + .seconds(60)
+            control.post(
+                .silentClosed(listener: Int(client.value.listener), connections: silentCount))
+        }
+        close(client, isClean: false)
+    }
+
+    /// The ClientHello has come: from here on the handshake counts, and has its time.
+    private mutating func helloCame(_ client: Client, _ state: Place<Secure>) {
+        noLongerSilent(state)
+        handshakeCount += 1
+        let listener = Int(client.value.listener)
+        setDeadline(client, now + plan.value.listeners[listener].handshakeTimeout)
+    }
+
+    private mutating func noLongerSilent(_ state: Place<Secure>) {
+        let older = state.value.older
+        let newer = state.value.newer
+        if older == .max {
+            oldestSilent = newer
+        } else if let place = secures.place(at: Int(older)) {
+            place.value.newer = newer
+        }
+        if newer == .max {
+            newestSilent = older
+        } else if let place = secures.place(at: Int(newer)) {
+            place.value.older = older
+        }
+        state.value.older = .max
+        state.value.newer = .max
+        state.value.isSilent = false
+        silentCount -= 1
+    }
+
+    /// The handshake is over, well or badly, or given up.
+    mutating func leaveHandshake(_ state: Place<Secure>) {
+        if state.value.isSilent {
+            noLongerSilent(state)
+        } else {
+            handshakeCount -= 1
+        }
     }
 
     mutating func advanceHandshake(_ client: Client) {
@@ -289,6 +357,7 @@ extension Worker where Kernel: ~Copyable {
                     return
                 }
             }
+            if state.value.isSilent, state.value.hasRecord { helloCame(client, state) }
             let isItsTurn =
                 isRunningQueue || !hasWaitingHandshakes || state.value.isUnderWay
             guard handshakeBudget > 0, isItsTurn else {
@@ -301,7 +370,11 @@ extension Worker where Kernel: ~Copyable {
             output.value.reset()
             let step = state.value.tls.handshake(&state.value.received, &output.value)
             if state.value.received.isEmpty { giveBack(&state.value.received) }
-            if !output.value.isEmpty { state.value.isUnderWay = true }
+            if !output.value.isEmpty {
+                state.value.isUnderWay = true
+                // Said in pieces.
+                if state.value.isSilent { helloCame(client, state) }
+            }
             // What comes with the end is a ticket: it goes out with the first answer if that is
             // near, for one system call less. (In TLS 1.2 it is our Finished, for which the
             // client waits.)
@@ -332,7 +405,7 @@ extension Worker where Kernel: ~Copyable {
     }
 
     private mutating func handshakeDone(_ client: Client, _ state: Place<Secure>) {
-        handshakeCount -= 1
+        leaveHandshake(state)
         if state.value.tls.hasVerifiedPeer, let identity = state.value.tls.peerIdentity() {
             let name = "X-Client-Cert-Subject: "
             let text =
@@ -387,7 +460,7 @@ extension Worker where Kernel: ~Copyable {
             _ = kernel.send(client.value.socket, scratch.value.bytes)
         }
         // The alert must not be destroyed by a reset for what nobody reads.
-        handshakeCount -= 1
+        leaveHandshake(secure(client.value.link))
         client.value.phase = .idle
         closeGently(client)
     }

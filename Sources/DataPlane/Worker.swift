@@ -103,8 +103,15 @@ struct Worker<Kernel: KernelCalls & ~Copyable>: ~Copyable {
     var clients: Slab<Downstream>
     var servers: Slab<Upstream>
     var secures: Slab<Secure>
-    /// Handshakes that clients have begun and not ended.
+    /// Handshakes that clients have begun, with a ClientHello, and not ended.
     var handshakeCount = 0
+    /// Connections to listeners with TLS that have not said a ClientHello: a list through
+    /// ``secures``, oldest first.
+    var silentCount = 0
+    var oldestSilent = UInt32.max
+    var newestSilent = UInt32.max
+    /// When it may be said again that some were closed.
+    var silentSayableAt = LoopInstant.zero
     /// Steps of handshakes that this turn may still take.
     var handshakeBudget = 0
     /// This turn has put steps off.

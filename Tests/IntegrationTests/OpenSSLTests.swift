@@ -132,6 +132,35 @@ struct OpenSSLTests {
         #expect(try #require(overtaken, "\(said)") <= 128, "\(said)")
     }
 
+    @Test("Connections that say nothing keep nobody out; the oldest of them go")
+    func silence() throws {
+        let proxy = try proxy([authority.certificate(["a.test"])])
+        let answer = try run(
+            "/usr/bin/python3",
+            [Machine.support("tls_silence.py"), "\(proxy.port)", authority.file, "1300"])
+        let said = answer.output + answer.errors
+        #expect(said.contains("answered\n"), "\(said)")
+        #expect(said.contains("closed 276 or more\n"), "\(said)")
+        #expect(proxy.waitForLog("have not begun TLS"), "\(proxy.log)")
+        // Nothing was forgotten with them.
+        #expect(try shake(proxy, "-tls1_3").contains("New, TLSv1.3"))
+    }
+
+    @Test("A client that says nothing has half the time of a handshake")
+    func firstMessage() throws {
+        let server = try ScriptedServer(text: "app")
+        let certificate = try authority.certificate(["a.test"])
+        let plan = ProxyPlan(
+            servers: [server.port],
+            listener: "timeouts: { handshake: 6s }\ntls: { certificates: [\(certificate.entry)] }")
+        let proxy = try ProxyProcess(plan)
+        let client = try proxy.client()
+        let began = ContinuousClock.now
+        #expect(try client.readToEnd().isEmpty)
+        let time = ContinuousClock.now - began
+        #expect(time > .seconds(1) && time < .milliseconds(5900), "\(time)")
+    }
+
     @Test("A ticket of one loop is good at every other", arguments: ["1.2", "1.3"])
     func tickets(version: String) throws {
         let certificate = try authority.certificate(["a.test"])
