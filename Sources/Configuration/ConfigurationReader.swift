@@ -115,10 +115,16 @@ final class ConfigurationReader {
             remember(entry.value.place, of: path)
             let field = Field(
                 key: entry.key, keyPlace: entry.keyPlace, value: visible(entry), path: path)
-            if case .none(let accepted) = key.support {
-                refuse(field, unlessIn: accepted)
-            } else {
-                body(field)
+            switch key.support {
+            case .full: body(field)
+            case .none(let accepted): refuse(field, unlessIn: accepted)
+            case .fileOnly:
+                report(
+                    .notSupported,
+                    "it decides about security or about files of this host, so it is not taken "
+                        + "from labels", at: field.keyPlace, path: field.path,
+                    help: "remove it, and say it in the file, in a service that discovers its "
+                        + "containers")
             }
         }
     }

@@ -35,9 +35,14 @@ public struct ContainerLabels: Equatable, Sendable {
     public var listeners: [String] = []
     /// For routes.
     public var priority: Int?
-    /// What leads here was not understood and may have kept people out: nothing does, unless
-    /// something else is said.
+    /// A label says which requests lead here, whether it can be used or not.
+    public var namesRequests = false
+    /// What leads here was not understood and may have kept people out: the container never
+    /// takes what nobody else asks for.
     public var isClosed = false
+    /// The port, or how it is spoken to, was not understood: it gets no requests, because
+    /// another port may not be meant for clients.
+    public var isUnreachable = false
     public var stripsPrefix = false
     /// Labels that configure the service as a whole, without the prefix, sorted.
     public var serviceSettings: [String] = []
@@ -81,7 +86,7 @@ public struct ContainerLabels: Equatable, Sendable {
                 }
             }
         }
-        if wanted.isEmpty, !listeners.isEmpty || priority != nil {
+        if wanted.isEmpty, !isClosed, !listeners.isEmpty || priority != nil {
             wanted = [Pattern(host: .any, path: .any)]
         }
         for index in wanted.indices {
@@ -89,6 +94,44 @@ public struct ContainerLabels: Equatable, Sendable {
             if let priority { wanted[index].priority = priority }
         }
         return wanted
+    }
+
+    /// Nothing leads to the container.
+    mutating func close() {
+        hosts = []
+        paths = []
+        patterns = []
+        isClosed = true
+    }
+
+    /// What follows when a label is there, and what it says cannot be used. To go on as if it
+    /// were not there would open what it was to keep.
+    private enum Consequence: String {
+        case noRoute = ", so no route leads to this container"
+        case noRequests = ", so it gets no requests"
+        case leftOut = ", so it is left out"
+
+        /// - Returns: `nil` for what costs itself only.
+        init?(of key: String) {
+            switch key {
+            case "host", "path", "route", "rule", "listener", "priority": self = .noRoute
+            case "port", "scheme": self = .noRequests
+            case "enable": self = .leftOut
+            default: return nil
+            }
+        }
+    }
+
+    /// Words in names of labels that were probably to say which requests lead here.
+    private static let routingWords = [
+        "host", "domain", "path", "prefix", "rout", "rule", "listen", "entrypoint", "priorit",
+    ]
+
+    private static func isAboutRequests(_ key: String) -> Bool {
+        if let meant = Shape.named(.labels).meant(by: key), Consequence(of: meant) == .noRoute {
+            return true
+        }
+        return routingWords.contains { key.contains($0) }
     }
 
     /// A label that is wrong, in the words of messages about files.
@@ -99,15 +142,19 @@ public struct ContainerLabels: Equatable, Sendable {
         public var help: String?
     }
 
-    /// Reads the labels that begin with `prefix`, and puts what concerns the service over
-    /// `service`. A label that is wrong is left out and told; the others count.
+    /// Reads the labels that begin with `prefix`, in any case, and puts what concerns the service
+    /// over `service`. A label that is wrong is left out and told; the others count.
     ///
     /// Labels say only what may be said from outside: none names a file or a variable of this
-    /// process.
+    /// process, and none weakens how connections are secured.
+    ///
+    /// A label that is there and cannot be used never opens what it would have kept: when it says
+    /// which requests lead here, none do, whatever other labels say; when it is the port or the
+    /// scheme, the container gets no requests; when it is `enable`, the container is not meant.
     public static func read(
         _ labels: [String: String], prefix: String, over service: inout ServiceConfiguration
     ) -> (labels: ContainerLabels, mistakes: [Mistake]) {
-        let own = labels.filter { $0.key.hasPrefix(prefix) }
+        let own = labels.filter { $0.key.prefix(prefix.count).lowercased() == prefix }
         guard !own.isEmpty else { return (ContainerLabels(), []) }
         let reader = ConfigurationReader(
             file: "labels", environment: { _ in nil }, readFile: { _ in nil })
@@ -115,7 +162,19 @@ public struct ContainerLabels: Equatable, Sendable {
         var mistakes: [Mistake] = []
         let tree = LabelTree(own, prefix: prefix, &spelled, &mistakes)
         var result = ContainerLabels()
-        reader.readLabels(tree.node, into: &result, &service)
+        var unusable = reader.readLabels(tree.node, into: &result, &service)
+        for diagnostic in reader.diagnostics where diagnostic.code == .unknownKey {
+            guard diagnostic.keyPath.count == 1, let key = diagnostic.keyPath.first else {
+                continue
+            }
+            let names = spelled.keys.filter { $0 == key || $0.hasPrefix("\(key).") }
+            if names.contains(where: isAboutRequests) { unusable.insert(key) }
+        }
+        var consequences: [String: Consequence] = [:]
+        for key in unusable { consequences[key] = Consequence(of: key) ?? .noRoute }
+        if consequences.values.contains(.noRoute) { result.close() }
+        if consequences.values.contains(.noRequests) { result.isUnreachable = true }
+        if consequences.values.contains(.leftOut) { result.isEnabled = false }
         let ways = max(1, result.hosts.count) * max(1, result.paths.count) + result.patterns.count
         if ways > patternBound {
             mistakes.append(
@@ -123,18 +182,17 @@ public struct ContainerLabels: Equatable, Sendable {
                     label: prefix + (result.hosts.isEmpty ? "path" : "host"),
                     sentence: "more than \(patternBound) ways lead here, so it is left out",
                     help: "use wildcards: '*.example.com', '/api'"))
-            result.hosts = []
-            result.paths = []
-            result.patterns = []
-            result.isClosed = true
+            result.close()
         }
         mistakes += reader.diagnostics.map { diagnostic in
             let path = diagnostic.keyPath.joined(separator: ".")
             let label = spelled[path] ?? prefix + path
             let isUnknown = diagnostic.code == .unknownKey
+            let consequence = diagnostic.keyPath.first.flatMap { consequences[$0] }
             return Mistake(
                 label: short(label),
-                sentence: isUnknown ? "there is no such label" : short(diagnostic.sentence),
+                sentence: (isUnknown ? "there is no such label" : short(diagnostic.sentence))
+                    + (consequence?.rawValue ?? ""),
                 help: diagnostic.help.map { isUnknown ? prefixed($0, prefix, path) : $0 })
         }
         result.serviceSettings.sort()
@@ -245,162 +303,5 @@ private struct LabelTree {
                 at: place)
         }
         return YAMLNode(.list(items), at: place)
-    }
-}
-
-extension ConfigurationReader {
-    /// Labels that say something about one container, and not about its service.
-    private static let ownKeys: Set<String> = [
-        "enable", "service", "port", "network", "address", "weight", "backup", "version",
-        "docker_health", "stop_signal",
-    ]
-
-    fileprivate func readLabels(
-        _ root: YAMLNode, into labels: inout ContainerLabels,
-        _ service: inout ServiceConfiguration
-    ) {
-        var tls = service.tls ?? ServiceConfiguration.TLS()
-        eachField(of: root, as: .named(.labels), at: []) { field in
-            if !Self.ownKeys.contains(field.key) {
-                labels.serviceSettings += Self.paths(of: field.value, at: field.path)
-            }
-            switch field.key {
-            case "host":
-                labels.hosts = items(of: field).compactMap { value($0, Value.routeHost) }
-            case "path":
-                labels.paths = items(of: field).compactMap { value($0, Value.labelPath) }
-            case "route":
-                labels.patterns += items(of: field).compactMap { value($0, Value.labelPattern) }
-            case "rule":
-                let patterns = value(field, Value.labelRule)
-                labels.patterns += patterns ?? []
-                labels.isClosed = patterns == nil
-            case "listener": readListeners(field, into: &labels)
-            case "priority":
-                labels.priority = value(field) { Value.integer($0, in: -1_000_000...1_000_000) }
-            case "strip_prefix": read(field, into: &labels.stripsPrefix, Value.boolean)
-            case "scheme":
-                labels.scheme = value(field) {
-                    Value.word($0, of: ContainerLabels.Scheme.self)
-                }
-            case "drain":
-                read(field, into: &service.timeouts.drain) {
-                    Value.duration($0, allowsZero: true)
-                }
-            case "slow_start":
-                read(field, into: &service.balance.slowStart) { text in
-                    Value.orOff(text) { Value.duration($0, allowsZero: true) }.map { $0 ?? .zero }
-                }
-            case "tls": readLabelTLS(field, into: &tls)
-            default:
-                readOwnLabel(field, into: &labels)
-                readShared(field, into: &service)
-            }
-        }
-        switch labels.scheme {
-        // Only this label makes TLS of it: what is said about TLS besides may be a slip.
-        case .https: service.tls = tls
-        case .h2c: service.spoken = .h2c
-        case .http, nil: break
-        }
-        checkOrder(of: service, at: [], isFromLabels: true)
-    }
-
-    private func readListeners(_ field: Field, into labels: inout ContainerLabels) {
-        let items = items(of: field)
-        labels.listeners = items.compactMap { value($0, Value.listenerName) }
-        guard labels.listeners.isEmpty else { return }
-        labels.isClosed = true
-        if items.isEmpty {
-            report(
-                .missingValue, "it names no listener", at: field.value.place, path: field.path,
-                help: "write the name of a listener, or remove the label")
-        }
-    }
-
-    private func readOwnLabel(_ field: Field, into labels: inout ContainerLabels) {
-        switch field.key {
-        case "enable": labels.isEnabled = value(field, Value.boolean)
-        case "service":
-            if let text = text(of: field)?.text {
-                let count = diagnostics.count
-                checkName(text, what: "service", at: field.value.place, path: field.path)
-                if diagnostics.count == count { labels.service = text }
-            }
-        case "port": labels.port = value(field, Value.port)
-        case "network": labels.network = text(of: field)?.text
-        case "address":
-            labels.address = value(field) { text in
-                guard
-                    let address = NumericAddress.version4(text[...])
-                        ?? NumericAddress.version6(text[...])
-                else {
-                    return .failure(
-                        ValueMistake(
-                            .badAddress, "is not a numeric address",
-                            help: "write an address such as 10.0.0.11, without a port"))
-                }
-                return .success(address.description)
-            }
-        case "weight": labels.weight = value(field) { Value.integer($0, in: 0...1000) }
-        case "backup": read(field, into: &labels.isBackup, Value.boolean)
-        case "version": labels.version = value(field, Self.version)
-        case "docker_health":
-            read(field, into: &labels.engineHealth) {
-                Value.word($0, of: ContainerLabels.EngineHealth.self)
-            }
-        case "stop_signal": labels.stopSignal = text(of: field)?.text
-        default: break
-        }
-    }
-
-    private func readLabelTLS(_ field: Field, into tls: inout ServiceConfiguration.TLS) {
-        eachField(of: field.value, as: .named(.labelTLS), at: field.path) { field in
-            switch field.key {
-            case "verify": self.read(field, into: &tls.verifies, Value.boolean)
-            case "server_name": tls.serverName = value(field, Value.fixedHost)
-            default: break
-            }
-        }
-    }
-
-    private static func paths(of node: YAMLNode, at path: [String]) -> [String] {
-        guard case .map(let entries) = node.content else { return [path.joined(separator: ".")] }
-        return entries.flatMap { paths(of: $0.value, at: path + [$0.key]) }
-    }
-}
-
-extension Value {
-    /// Labels name prefixes: `/api` is what a file writes as `/api/*`.
-    static func labelPath(_ text: String) -> Parsed<RouteConfiguration.Path> {
-        if text == "/" { return .success(.any) }
-        var path = text
-        while path.hasSuffix("/") { path.removeLast() }
-        return routePath(path.hasSuffix("/*") ? path : path + "/*")
-    }
-
-    static func listenerName(_ text: String) -> Parsed<String> {
-        guard (1...63).contains(text.utf8.count),
-            text.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
-        else {
-            return .failure(
-                ValueMistake(
-                    .badName, "is not the name of a listener", help: "write it as the file does"))
-        }
-        return .success(text)
-    }
-
-    /// `app.example.com`, `*.example.com/api/*`, `*/healthz`: a host, and a path as in a file.
-    static func labelPattern(_ text: String) -> Parsed<ContainerLabels.Pattern> {
-        let slash = text.firstIndex(of: "/") ?? text.endIndex
-        let host = slash == text.startIndex ? "*" : String(text[..<slash])
-        return routeHost(host).flatMap { host in
-            guard slash < text.endIndex else {
-                return .success(ContainerLabels.Pattern(host: host, path: .any))
-            }
-            return routePath(String(text[slash...])).map {
-                ContainerLabels.Pattern(host: host, path: $0)
-            }
-        }
     }
 }

@@ -7,6 +7,9 @@ struct Shape: Sendable {
             /// Known, but not built yet. The words are values that describe what the program
             /// does anyway, so they may stay.
             case none(accepting: [String])
+            /// Known, and refused in labels of containers: who may start one is not who decides
+            /// about security and about files of this host.
+            case fileOnly
         }
 
         let name: String
@@ -80,6 +83,9 @@ struct Shape: Sendable {
 
     private static func yes(_ name: String, _ inner: Name? = nil) -> Key {
         Key(name: name, support: .full, inner: inner)
+    }
+    private static func fileOnly(_ name: String) -> Key {
+        Key(name: name, support: .fileOnly, inner: nil)
     }
     private static func no(_ name: String, but accepted: String...) -> Key {
         Key(name: name, support: .none(accepting: accepted), inner: nil)
@@ -249,7 +255,14 @@ struct Shape: Sendable {
             yes("rule"), yes("priority"), yes("listener"), no("sticky"), no("canary"),
         ])
     private static let labelTLS = Shape(
-        .labelTLS, in: .labels, [yes("verify"), yes("server_name")])
+        .labelTLS, in: .labels,
+        [
+            yes("server_name"), fileOnly("verify"), fileOnly("ca"), fileOnly("cert"),
+            fileOnly("key"), fileOnly("pins"),
+        ])
+            fileOnly("trusted_proxies"), fileOnly("proxy_protocol"),
+            fileOnly("send_proxy_protocol"), fileOnly("headers"), fileOnly("forwarded"),
+            fileOnly("client_auth"), fileOnly("client_ca"), fileOnly("allow_addresses"),
     private static let dns = Shape(
         .dns, in: .discover,
         [yes("name"), yes("port"), yes("type"), yes("refresh"), yes("nameservers")])
@@ -276,6 +289,7 @@ struct Shape: Sendable {
         if let near = Spelling.nearest(to: word, among: keys.map(\.name)) {
             return "did you mean '\(near)'?"
         }
+        // Not ``meant(by:)``: what stands one level up or down comes before words of others.
         for key in keys {
             if let inner = key.inner, Shape.named(inner).key(word) != nil {
                 return "'\(word)' belongs under '\(key.name)'"
@@ -294,6 +308,12 @@ struct Shape: Sendable {
     /// What to do without a part that is not built yet, where there is more to say than to
     /// remove it.
     static func wayOut(without key: String) -> String? {
+    /// The key that an unknown word was probably meant to be.
+    func meant(by word: String) -> String? {
+        if let near = Spelling.nearest(to: word, among: keys.map(\.name)) { return near }
+        return Self.foreignWords[word].flatMap { key($0)?.name }
+    }
+
         switch key {
         case "metrics", "tracing", "state": "remove it, or write '\(key): off'"
         case "path_regex": "use 'path: /prefix/*'"

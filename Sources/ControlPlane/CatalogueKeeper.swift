@@ -108,7 +108,7 @@ final class CatalogueKeeper: EngineListener {
         guard let container = engine.machine.containers[id] else { return }
         let facts = container.facts
         guard wants(facts.labels) else {
-            hints[id] = ContainerReader.hint(about: facts)
+            hints[id] = reader.hint(about: facts)
             return
         }
         // Labels stay what they are for the life of a container.

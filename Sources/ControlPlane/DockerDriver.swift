@@ -131,6 +131,9 @@ final class DockerDriver: SourceDriver, EngineListener {
             if let setting = reading.labels.serviceSettings.first {
                 found.append(
                     SourceWarning(
+        } else if !reader.isMeant(reading.labels) {
+            warnings[facts.id] = reading.warnings
+            return nil
                         facts.title,
                         "label '\(ContainerReader.prefix)\(setting)' has no effect: the file says "
                             + "how service '\(service)' is run",

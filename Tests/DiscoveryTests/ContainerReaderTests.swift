@@ -211,12 +211,97 @@ struct ContainerReaderTests {
         var labels = onHost
         labels["staithe.port"] = "80a"
         let wrong = make(container(labels))
-        #expect(wrong.address == "127.0.0.2:8080", "a label that is wrong costs the label")
         #expect(
             wrong.warnings == [
-                "container web_1: label 'staithe.port': '80a' is not a whole number; write a whole "
-                    + "number from 1 to 65535, in digits"
+                "container web_1: label 'staithe.port': '80a' is not a whole number, so it gets no "
+                    + "requests; write a whole number from 1 to 65535, in digits"
             ])
+    }
+
+    @Test("A port or a scheme that cannot be read leads to no other port, and to none in the clear")
+    func unreachable() {
+        for (label, value) in [
+            ("port", "8080/tcp"), ("port", ""), ("port", "80a"), ("port", "0"), ("port", "http"),
+            ("scheme", "HTTPS"), ("scheme", ""), ("scheme", "https://"),
+        ] {
+            var labels = onHost
+            labels["staithe.\(label)"] = value
+            // The lowest port that is exposed may be a debugger's.
+            let made = make(container(labels, ports: [5005, 8080]))
+            #expect(made.server == nil, "\(label)=\(value)")
+            #expect(made.warnings.count == 1, "\(made.warnings)")
+            #expect(
+                made.warnings.allSatisfy {
+                    $0.contains("label 'staithe.\(label)'") && $0.contains("gets no requests")
+                }, "\(made.warnings)")
+            var choice = DockerDiscovery.Choice()
+            choice.port = 8080
+            #expect(make(container(labels), choice).server == nil)
+        }
+    }
+
+    @Test("Names of labels are written in any case")
+    func cases() {
+        let made = make(
+            container(["Staithe.Address": "127.0.0.2", "STAITHE.PORT": "9", "staithe.HOST": "a.b"]))
+        #expect(made.address == "127.0.0.2:9")
+        #expect(made.labels.hosts == [.exact("a.b")])
+        var choice = DockerDiscovery.Choice()
+        choice.isCatalogued = true
+        let reader = ContainerReader(choice)
+        #expect(reader.isWanted(["Staithe.Enable": "true"], by: nil))
+        #expect(
+            !ContainerReader(.init()).isWanted(
+                ["staithe.service": "app", "Staithe.Enable": "false"], by: "app"))
+    }
+
+    @Test("What is to enable a container and cannot be read leaves it out, and is told")
+    func enabled() {
+        var choice = DockerDiscovery.Choice()
+        choice.isCatalogued = true
+        let catalogued = ContainerReader(choice)
+        let listed = ContainerReader(DockerDiscovery.Choice())
+        for word in ["False", "0", "no", "", "True", "yes", "1"] {
+            let labels = ["staithe.enable": word, "staithe.service": "app"]
+            let facts = container(labels).facts
+            #expect(!catalogued.isWanted(labels, by: nil), "\(word)")
+            #expect(
+                catalogued.hint(about: facts)?.text.contains(
+                    "label 'staithe.enable': '\(word)' is neither true nor false, so it is left out"
+                ) ?? false, "\(word)")
+            let reading = listed.read(facts, over: ServiceConfiguration(name: "app"))
+            #expect(!listed.isMeant(reading.labels), "\(word)")
+            #expect(
+                reading.warnings.map(\.text).joined().contains("so it is left out"),
+                "\(reading.warnings)")
+        }
+    }
+
+    @Test("What decides about security is not taken from labels, and named")
+    func security() {
+        for label in [
+            "tls.verify", "tls.ca", "tls.cert", "tls.key", "tls.pins", "trusted-proxies",
+            "proxy-protocol", "send-proxy-protocol", "headers.forwarded", "forwarded",
+            "client-auth", "client-ca", "allow-addresses",
+        ] {
+            let made = make(
+                container(
+                    onHost.merging([
+                        "staithe.\(label)": "false", "staithe.scheme": "https",
+                        "staithe.host": "a.test",
+                    ]) { $1 }))
+            #expect(made.service.tls?.verifies == true, "\(label)")
+            #expect(made.service.sendsProxyProtocol == .off)
+            #expect(made.server != nil, "it costs the label")
+            #expect(!made.labels.wanted.isEmpty, "\(label)")
+            let name = label == "headers.forwarded" ? "headers" : label.replacing("-", with: "_")
+            #expect(
+                made.warnings.map { $0.replacing("-", with: "_") } == [
+                    "container web_1: label 'staithe.\(name)': it decides about security or about "
+                        + "files of this host, so it is not taken from labels; remove it, and say "
+                        + "it in the file, in a service that discovers its containers"
+                ], "\(made.warnings)")
+        }
     }
 
     // MARK: - Its service
@@ -307,7 +392,7 @@ struct ContainerReaderTests {
         ("slow-start", "1s"), ("balance", "random"), ("health.path", "/up"),
         ("health.interval", "3s"), ("outliers.errors", "7"), ("when-all-down", "hold"),
         ("retries.attempts", "1"), ("timeouts.response", "9s"), ("limits.queue", "10"),
-        ("connections.idle", "2s"), ("protocol", "http/1.1"), ("tls.verify", "true"),
+        ("connections.idle", "2s"), ("protocol", "http/1.1"), ("tls.server-name", "a.test"),
     ]
 
     @Test("Every label, changed in every small way, costs itself and never the server or the route")
@@ -329,7 +414,15 @@ struct ContainerReaderTests {
                 let container = container(labels)
                 #expect(reader.isWanted(container.facts.labels, by: nil))
                 let made = make(container, choice)
-                #expect(made.server != nil, "\(changedKey)=\(changedValue): \(made.warnings)")
+                // A port or a scheme that cannot be read is no way to another one.
+                let isUnreachable = made.labels.isUnreachable
+                #expect(
+                    isUnreachable ? ["port", "scheme"].contains(key) : made.server != nil,
+                    "\(changedKey)=\(changedValue): \(made.warnings)")
+                // Nothing that is there and means nothing opens more than was said.
+                #expect(
+                    !made.labels.wanted.isEmpty || made.labels.isClosed,
+                    "\(changedKey)=\(changedValue)")
                 for warning in made.warnings {
                     #expect(warning.hasPrefix("container web_1: "), "\(warning)")
                 }
@@ -430,11 +523,12 @@ struct ContainerReaderTests {
 
     @Test("Labels without the one that counts are hinted at")
     func hints() throws {
-        let hint = ContainerReader.hint(about: container(["staithe.port": "80"]).facts)
+        let reader = ContainerReader(DockerDiscovery.Choice())
+        let hint = reader.hint(about: container(["staithe.port": "80"]).facts)
         #expect(
             hint?.text == "container web_1: has the label 'staithe.port', but not "
                 + "'staithe.enable=true', so it is left out; add the label 'staithe.enable=true'")
-        #expect(ContainerReader.hint(about: container(["staithe.enable": "false"]).facts) == nil)
-        #expect(ContainerReader.hint(about: container(["other": "x"]).facts) == nil)
+        #expect(reader.hint(about: container(["staithe.enable": "false"]).facts) == nil)
+        #expect(reader.hint(about: container(["other": "x"]).facts) == nil)
     }
 }

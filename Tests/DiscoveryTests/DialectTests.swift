@@ -81,6 +81,18 @@ struct DialectTests {
         let other = read(
             [:], environment: ["VIRTUAL_HOST": "a.test", "VIRTUAL_PROTO": "uwsgi"], .nginxProxy)
         #expect(other.reading.warnings.count == 1)
+        #expect(!other.isMeant, "what it speaks is not spoken here")
+        let path = read(
+            [:], environment: ["VIRTUAL_HOST": "a.test", "VIRTUAL_PATH": "~^/admin"], .nginxProxy)
+        #expect(path.routes == [], "a path that cannot be used is not the whole host")
+        let port = read(
+            [:], environment: ["VIRTUAL_HOST": "a.test", "VIRTUAL_PORT": "x"], .nginxProxy)
+        #expect(port.reading.labels.isUnreachable)
+        let unset = read(
+            [:], environment: ["VIRTUAL_HOST": "a.test", "VIRTUAL_PATH": "", "VIRTUAL_PORT": ""],
+            .nginxProxy)
+        #expect(unset.routes == ["a.test>a.test"])
+        #expect(!unset.reading.labels.isUnreachable)
         #expect(!read([:], environment: ["PATH": "/bin"], .nginxProxy).isMeant)
         #expect(!read([:], environment: ["VIRTUAL_HOST": "a.test"], .traefik).isMeant)
     }
@@ -174,6 +186,115 @@ struct DialectTests {
         #expect(!own.isWanted, "our own labels win")
     }
 
+    @Test("Booleans are read as Go reads them, names of labels in any case")
+    func booleans() {
+        for name in ["traefik.enable", "Traefik.Enable", "TRAEFIK.ENABLE"] {
+            for word in ["false", "False", "FALSE", "f", "F", "0", "", "no", "off", "maybe"] {
+                let made = read(
+                    [name: word, "traefik.http.routers.r.rule": "Host(`a.test`)"], .traefik)
+                #expect(!made.isWanted, "\(name)=\(word)")
+                #expect(!made.isMeant, "\(name)=\(word)")
+            }
+            for word in ["true", "True", "TRUE", "t", "T", "1"] {
+                let made = read(
+                    [name: word, "Traefik.http.routers.r.rule": "Host(`a.test`)"], .traefik)
+                #expect(made.isWanted && made.isMeant, "\(name)=\(word)")
+                #expect(made.routes == ["a.test>web"])
+            }
+        }
+        #expect(read(["Traefik.Http.Routers.r.Rule": "Host(`a.test`)"], .traefik).isWanted)
+        var facts = ContainerFacts(id: "c1")
+        facts.name = "web"
+        facts.labels = ["Traefik.Enable": "yes"]
+        var choice = DockerDiscovery.Choice()
+        choice.isCatalogued = true
+        choice.dialects = [.traefik]
+        #expect(
+            ContainerReader(choice).hint(about: facts)?.text
+                == "container web: label 'Traefik.Enable': 'yes' is neither true nor false, so it "
+                + "is left out; write 'true'")
+    }
+
+    @Test(
+        "A container without a router for HTTP that can be used has no route",
+        arguments: [
+            ["traefik.enable": "true"],
+            ["traefik.tcp.routers.db.rule": "HostSNI(`*`)"],
+            [
+                "traefik.tcp.routers.db.rule": "HostSNI(`*`)",
+                "traefik.tcp.services.db.loadbalancer.server.port": "5432",
+            ],
+            ["traefik.udp.routers.d.entrypoints": "dns"],
+            ["traefik.http.services.s.loadbalancer.server.port": "80"],
+            ["traefik.http.routers.r.entrypoints": "web"],
+            ["traefik.http.routers.r.tls.certresolver": "le"],
+            ["traefik.docker.network": "front"],
+            [
+                "traefik.http.routers.r.rule": "Host(`a.test`)",
+                "traefik.http.routers.r.service": "api@internal",
+            ],
+            [
+                "traefik.http.routers.r.rule": "Host(`a.test`)",
+                "traefik.http.routers.r.service": "other",
+                "traefik.http.services.s.loadbalancer.server.port": "80",
+            ],
+            [
+                "traefik.http.routers.r.rule": "Host(`a.test`)",
+                "traefik.http.services.s.loadbalancer.server.port": "80",
+                "traefik.http.services.t.loadbalancer.server.port": "81",
+            ],
+            [
+                "traefik.http.routers.r.rule": "Host(`a.test`)",
+                "traefik.http.routers.r.priority": "high",
+            ],
+        ])
+    func unrouted(labels: [String: String]) {
+        let made = read(labels, .traefik)
+        #expect(made.routes == [])
+        #expect(
+            made.reading.warnings.contains {
+                $0.text.contains("no route leads to this container")
+                    || $0.text.contains("router 'r'") || $0.text.contains("router is left out")
+            }, "\(made.reading.warnings.map(\.text))")
+        let said = read(labels.merging(["staithe.host": "b.test"]) { $1 }, .traefik)
+        #expect(said.routes.map { $0.prefix(7) } == ["b.test>"], "our own labels win")
+        // What only narrows the routes of others opens nothing by itself.
+        let narrowed = read(labels.merging(["staithe.listener": "web"]) { $1 }, .traefik)
+        #expect(narrowed.routes == [])
+    }
+
+    @Test("Of several services the first, by its own port, and only for routers that lead to it")
+    func services() {
+        let made = read(
+            [
+                "traefik.http.routers.app.rule": "Host(`a.test`)",
+                "traefik.http.routers.app.service": "App@docker",
+                "traefik.http.routers.debug.rule": "Host(`debug.test`)",
+                "traefik.http.routers.debug.service": "debug",
+                "traefik.http.services.app.loadbalancer.server.port": "80",
+                "traefik.http.services.debug.loadbalancer.server.port": "5005",
+            ], .traefik)
+        #expect(made.routes == ["a.test>app"])
+        #expect(made.reading.labels.port == 80)
+        #expect(made.reading.warnings.count == 2, "\(made.reading.warnings)")
+        let own = read(
+            [
+                "traefik.http.routers.r.rule": "Host(`a.test`)",
+                "traefik.http.routers.r.service": "web-shop",
+                "com.docker.compose.service": "web", "com.docker.compose.project": "shop",
+                "staithe.listener": "web",
+            ], .traefik)
+        #expect(own.routes == ["a.test>shop-web @web"])
+        #expect(own.reading.warnings.isEmpty, "\(own.reading.warnings)")
+    }
+
+    @Test("Our own label that says that it is served counts more than Traefik's that it is not")
+    func disabledElsewhere() {
+        let made = read(["traefik.enable": "false", "staithe.enable": "true"], .traefik)
+        #expect(made.isWanted && made.isMeant)
+        #expect(made.routes == ["*>web"])
+    }
+
     @Test("A router with something that may keep people out is left out, and opens nothing else")
     func guarded() {
         for middleware in ["m", "auth@file", "m, n"] {
@@ -235,7 +356,7 @@ struct DialectTests {
         #expect(priority("2")! > priority("1")!)
         #expect(priority("100") == 100)
         #expect(priority("-9223372036854775808")! < 0)
-        #expect(priority("x") == 0)
+        #expect(priority("x") == nil, "Traefik leaves it out")
         let nowhere = made([
             "traefik.http.routers.r.rule": "Host(`a.test`)",
             "traefik.http.routers.r.entrypoints": "internal",

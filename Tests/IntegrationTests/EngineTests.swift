@@ -376,6 +376,64 @@ struct EngineTests {
         #expect(status.contains("did you mean 'staithe.weight'?"), "\(status)")
         #expect(try proxy.ask(get()).text == "s")
     }
+    @Test("What labels and Traefik's labels do not open stays closed")
+    func closed() throws {
+        let engine = try engine()
+        var fakes: [Fake] = []
+        for (index, (name, labels)) in [
+            ("open", ["staithe.enable": "true", "staithe.host": "open.test"]),
+            ("unset", ["staithe.enable": "true", "staithe.host": ""]),
+            ("quoted", ["staithe.enable": "true", "staithe.host": "'q.test'"]),
+            (
+                "slash",
+                ["staithe.enable": "true", "staithe.host": "s.test", "staithe.path": "admin"]
+            ),
+            (
+                "port",
+                [
+                    "staithe.enable": "true", "staithe.host": "p.test",
+                    "staithe.port": "8080/tcp",
+                ]
+            ),
+            ("hidden", ["traefik.enable": "False"]),
+            ("upper", ["Traefik.Enable": "false"]),
+            ("tcp", ["traefik.tcp.routers.db.rule": "HostSNI(`*`)"]),
+        ].enumerated() {
+            let server = try ScriptedServer(text: name)
+            var fake = Fake(name, server.port, seed: Character("\(index)"))
+            fake.labels.merge(labels) { $1 }
+            fake.labels["staithe.service"] = name
+            fakes.append(fake)
+        }
+        // Of its two ports the lower one is a debugger's.
+        let debugger = try ScriptedServer(text: "debugger")
+        fakes[4].exposed = [debugger.port, max(fakes[4].port, debugger.port)]
+        fakes[0].labels["staithe.scheme"] = "http"
+        fakes[0].labels["staithe.tls.verify"] = "false"
+        show(fakes, at: engine)
+        let app = try ScriptedServer(text: "app")
+        let proxy = try ProxyProcess(
+            ProxyPlan(
+                servers: [app.port],
+                rest: "discover: { docker: { socket: \(engine.path), labels: [traefik] } }\n"
+                    + "routes: [ { host: own.test, service: app } ]"))
+        #expect(
+            eventually { (try? proxy.ask(get(host: "open.test")).text) == "open" }, "\(proxy.log)")
+        for host in ["q.test", "s.test", "p.test", "any.test"] {
+            let answer = try proxy.ask(get("/x", host: host))
+            #expect(answer.status == (host == "p.test" ? 503 : 404), "\(host): \(answer.text)")
+        }
+        let status = try proxy.command("status").output
+        for warning in [
+            "container unset: label 'staithe.host'", "container quoted: label 'staithe.host'",
+            "container slash: label 'staithe.path'", "container port: label 'staithe.port'",
+            "container tcp: none of its labels makes a router",
+            "container open: label 'staithe.tls.verify': it decides about security",
+        ] {
+            #expect(status.contains(warning), "\(warning)\n\(status)")
+        }
+    }
+
 
     @Test("An operator's wishes for a found server hold until it is gone")
     func wishes() throws {

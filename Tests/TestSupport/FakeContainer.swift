@@ -6,6 +6,8 @@ public struct FakeContainer: Sendable {
     public var labels = ["staithe.service": "app", "staithe.address": "127.0.0.1"]
     public var status = "running"
     public var startedAt = "2026-11-23T18:17:18.988068379Z"
+    /// TCP ports that its image exposes.
+    public var exposed: [UInt16] = []
 
     public init(_ name: String, _ port: UInt16, seed: Character = "a") {
         id = String(repeating: seed, count: 64)
@@ -17,6 +19,10 @@ public struct FakeContainer: Sendable {
     private var labelText: String {
         labels.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\"\($0.value)\"" }
             .joined(separator: ",")
+    }
+
+    private var exposedText: String {
+        exposed.map { "\"\($0)/tcp\":{}" }.joined(separator: ",")
     }
 
     /// As an entry of a list.
@@ -33,7 +39,8 @@ public struct FakeContainer: Sendable {
         """
         {"Id":"\(id)","Name":"/\(name)","State":{"Status":"\(status)",\
         "StartedAt":"\(startedAt)"},"HostConfig":{"NetworkMode":"host"},\
-        "Config":{"Image":"web:1","Labels":{\(labelText)},"Env":["SECRET=x"]},\
+        "Config":{"Image":"web:1","Labels":{\(labelText)},"Env":["SECRET=x"],\
+        "ExposedPorts":{\(exposedText)}},\
         "NetworkSettings":{"Networks":{"host":{"IPAddress":""}}}}
         """
     }

@@ -58,7 +58,7 @@ public struct ContainerFacts: Equatable, Sendable {
     /// The signal that stops it: as the engine says, or a label where the engine is not asked.
     var ownStopSignal: Int? {
         stopSignal
-            ?? labels["\(ContainerReader.prefix)stop-signal"].flatMap { SignalName.number($0) }
+            ?? ContainerReader.label("stop-signal", in: labels).flatMap { SignalName.number($0) }
     }
 
     /// As people see it.

@@ -26,51 +26,78 @@ public struct ContainerReader: Equatable, Sendable {
         }
     }
 
+    // MARK: - Labels
+
+    /// The one spelling of a label's name: they are written in any case, and with either of `-`
+    /// and `_`.
+    private static func plainName(_ label: String) -> String {
+        String(label.lowercased().map { $0 == "_" ? "-" : $0 })
+    }
+
+    /// A label of ours, by its name without the prefix.
+    static func label(_ name: String, in labels: [String: String]) -> String? {
+        let wanted = prefix + name
+        if let value = labels[wanted] { return value }
+        let length = wanted.utf8.count
+        return labels.first { $0.key.utf8.count == length && plainName($0.key) == wanted }?.value
+    }
+
     // MARK: - Which containers
 
     /// Whether a container with these labels serves `service`; for a catalogue, `nil` asks
-    /// whether it serves any.
+    /// whether it serves any. In doubt it does: ``isMeant(_:)`` decides when all of them have
+    /// been read.
     public func isWanted(_ labels: [String: String], by service: String?) -> Bool {
-        if choice.isCatalogued {
-            guard Self.isEnabled(labels, choice.dialects) else { return false }
-            return true
+        if choice.isCatalogued { return Self.isEnabled(labels, choice.dialects) }
+        if let word = Self.label("enable", in: labels), case .success(false) = Value.boolean(word) {
+            return false
         }
-        if Self.isOff(labels[Self.prefix + "enable"]) { return false }
-        let wanted =
-            choice.label
-            ?? DockerDiscovery.Choice.Label(name: Self.prefix + "service", value: service)
+        guard let wanted = choice.label else {
+            guard let value = Self.label("service", in: labels) else { return false }
+            return service == nil || value == service
+        }
         guard let value = labels[wanted.name] else { return false }
         return wanted.value == nil || wanted.value == value
     }
 
-    private static func isOff(_ text: String?) -> Bool { text == "false" || text == "off" }
-
     private static func isEnabled(
         _ labels: [String: String], _ dialects: [DockerDiscovery.Choice.Dialect]
     ) -> Bool {
-        if let word = labels[prefix + "enable"] { return word == "true" || word == "on" }
-        if dialects.contains(.traefik), labels.keys.contains(where: { $0.hasPrefix("traefik.") }) {
-            return !isOff(labels["traefik.enable"])
+        if let word = label("enable", in: labels) {
+            if case .success(true) = Value.boolean(word) { return true }
+            return false
+        }
+        if dialects.contains(.traefik), let isEnabled = TraefikLabels.isEnabled(labels) {
+            return isEnabled
         }
         // Whether its environment says anything is seen when it has been described.
         return dialects.contains(.nginxProxy)
     }
 
     /// Whether a described container is meant at all: one that only its environment could have
-    /// meant may turn out to be somebody else's.
+    /// meant may turn out to be somebody else's, and what cannot be read does not open it.
     public func isMeant(_ labels: ContainerLabels) -> Bool {
-        !choice.isCatalogued || labels.isEnabled == true
+        choice.isCatalogued ? labels.isEnabled == true : labels.isEnabled != false
     }
 
     /// What almost made a container a server: said, so that nobody has to guess.
-    public static func hint(about facts: ContainerFacts) -> SourceWarning? {
-        guard facts.labels[prefix + "enable"] == nil,
-            let label = facts.labels.keys.filter({ $0.hasPrefix(prefix) }).min()
-        else { return nil }
+    public func hint(about facts: ContainerFacts) -> SourceWarning? {
+        if let word = Self.label("enable", in: facts.labels) {
+            guard case .failure(let mistake) = Value.boolean(word) else { return nil }
+            return SourceWarning(
+                facts.title,
+                "label '\(Self.prefix)enable': '\(word.prefix(40))' \(mistake.problem), so it is "
+                    + "left out", help: mistake.help)
+        }
+        if choice.dialects.contains(.traefik), let hint = TraefikLabels.hint(about: facts) {
+            return hint
+        }
+        let own = facts.labels.keys.filter { $0.lowercased().hasPrefix(Self.prefix) }
+        guard let label = own.min() else { return nil }
         return SourceWarning(
             facts.title,
-            "has the label '\(label)', but not '\(prefix)enable=true', so it is left out",
-            help: "add the label '\(prefix)enable=true'")
+            "has the label '\(label.prefix(100))', but not '\(Self.prefix)enable=true', so it is "
+                + "left out", help: "add the label '\(Self.prefix)enable=true'")
     }
 
     // MARK: - Its service
@@ -83,6 +110,8 @@ public struct ContainerReader: Equatable, Sendable {
         var warnings: [SourceWarning] = []
         var patterns: [ContainerLabels.Pattern] = []
         var isClosed = false
+        var closedBecause: [Translation.Warning] = []
+        let own = Set(labels.keys.map { Self.plainName($0) })
         for dialect in choice.dialects {
             let translation =
                 switch dialect {
@@ -90,9 +119,12 @@ public struct ContainerReader: Equatable, Sendable {
                 case .nginxProxy: NginxProxyVariables.translated(facts)
                 }
             // Our own labels win.
-            labels.merge(translation.labels) { own, _ in own }
+            for (label, value) in translation.labels where !own.contains(Self.plainName(label)) {
+                labels[label] = labels[label] ?? value
+            }
             patterns += translation.patterns
-            isClosed = isClosed || translation.isClosed
+            isClosed = isClosed || translation.isClosed || translation.closedBecause != nil
+            if let reason = translation.closedBecause { closedBecause.append(reason) }
             warnings += translation.warnings.map {
                 SourceWarning(facts.title, $0.sentence, help: $0.help)
             }
@@ -100,13 +132,19 @@ public struct ContainerReader: Equatable, Sendable {
         var service = template
         let read = ContainerLabels.read(labels, prefix: Self.prefix, over: &service)
         warnings += read.mistakes.map { mistake in
-            SourceWarning(
-                facts.title, "label '\(mistake.label)': \(mistake.sentence)", help: mistake.help)
+            // A single word is read as a list of one: the label is called as it was written.
+            let isWritten = labels[mistake.label] != nil || !mistake.label.hasSuffix(".0")
+            let label = isWritten ? mistake.label : String(mistake.label.dropLast(2))
+            return SourceWarning(
+                facts.title, "label '\(label)': \(mistake.sentence)", help: mistake.help)
         }
         var reading = Reading(labels: read.labels, service: service)
-        if read.labels.wanted.isEmpty {
+        if !read.labels.namesRequests, !read.labels.isClosed {
             reading.labels.patterns = patterns
-            reading.labels.isClosed = read.labels.isClosed || isClosed
+            reading.labels.isClosed = isClosed
+            warnings += closedBecause.map {
+                SourceWarning(facts.title, $0.sentence, help: $0.help)
+            }
         }
         reading.warnings = warnings
         return reading
@@ -149,6 +187,7 @@ public struct ContainerReader: Equatable, Sendable {
         others facts: (String) -> ContainerFacts?
     ) -> (server: DiscoveredServer?, warnings: [SourceWarning]) {
         var warnings: [SourceWarning] = []
+        guard !reading.labels.isUnreachable else { return (nil, []) }
         guard let host = address(of: container.facts, reading.labels, facts, &warnings),
             let port = port(of: container.facts, reading.labels, &warnings)
         else { return (nil, warnings) }

@@ -13,12 +13,19 @@ enum NginxProxyVariables {
                 help: "put it behind a listener of its own")
             return translation
         }
+        let spoken = facts.environment["VIRTUAL_PROTO"] ?? ""
+        guard ["", "http", "https"].contains(spoken) else {
+            // Its clients are not to be sent to it in the clear, or in another protocol.
+            translation.warn("VIRTUAL_PROTO '\(spoken)' cannot be taken over, so it is left out")
+            return translation
+        }
         let names = readHosts(hosts, &translation)
         guard !names.isEmpty else {
             translation.warn("VIRTUAL_HOST names no host that can be used")
             return translation
         }
-        let path = facts.environment["VIRTUAL_PATH"]
+        // An empty variable says as much to nginx-proxy as none.
+        let path = facts.environment["VIRTUAL_PATH"].flatMap { $0.isEmpty ? nil : $0 }
         translation.set("enable", "true")
         translation.set("host", names.joined(separator: ","))
         if let path { translation.set("path", path) }
@@ -26,12 +33,12 @@ enum NginxProxyVariables {
         let first = names.sorted()[0]
         translation.set("service", ContainerReader.plain(first + (path ?? "")))
         readDestination(facts, &translation)
-        if let port = facts.environment["VIRTUAL_PORT"] {
+        if let port = facts.environment["VIRTUAL_PORT"], !port.isEmpty {
             translation.set("port", port)
         } else if facts.ports.count != 1 {
             translation.set("port", "80")
         }
-        readProtocol(facts, &translation)
+        if spoken == "https" { translation.set("scheme", "https") }
         if facts.environment["CERT_NAME"] != nil {
             translation.warn("CERT_NAME has no effect: certificates are named by listeners")
         }
@@ -57,15 +64,6 @@ enum NginxProxyVariables {
             return translation.warn("VIRTUAL_DEST '\(destination)' cannot be taken over")
         }
         if destination == "/" { translation.set("strip-prefix", "true") }
-    }
-
-    private static func readProtocol(_ facts: ContainerFacts, _ translation: inout Translation) {
-        switch facts.environment["VIRTUAL_PROTO"] {
-        case nil, "http": break
-        case "https": translation.set("scheme", "https")
-        case let other?:
-            translation.warn("VIRTUAL_PROTO '\(other)' cannot be taken over: http is spoken")
-        }
     }
 
     private static func readLabels(_ facts: ContainerFacts, _ translation: inout Translation) {

@@ -6,20 +6,63 @@ import Configuration
 enum TraefikLabels {
     private static let prefix = "traefik."
 
+    private typealias Label = (key: String, original: String, value: String)
+
+    /// Those of Traefik, without their prefix, by name. Names are written in any case.
+    private static func labels(of labels: [String: String]) -> [Label] {
+        var found: [Label] = []
+        for (label, value) in labels {
+            let name = label.lowercased()
+            guard name.hasPrefix(prefix) else { continue }
+            found.append((String(name.dropFirst(prefix.count)), label, value))
+        }
+        // Of two spellings of one name, the same one each time.
+        return found.sorted { ($0.key, $0.original) < ($1.key, $1.original) }
+    }
+
+    /// As Go's `strconv.ParseBool` reads it; `nil` for anything else, with which Traefik leaves
+    /// the whole container out.
+    static func boolean(_ text: String) -> Bool? {
+        switch text {
+        case "1", "t", "T", "true", "TRUE", "True": true
+        case "0", "f", "F", "false", "FALSE", "False": false
+        default: nil
+        }
+    }
+
+    /// Whether Traefik would take a container with these labels, if it takes what does not say
+    /// that it should not; `nil` when none of them is Traefik's.
+    static func isEnabled(_ labels: [String: String]) -> Bool? {
+        let found = self.labels(of: labels)
+        guard !found.isEmpty else { return nil }
+        return found.allSatisfy { $0.key != "enable" || boolean($0.value) == true }
+    }
+
+    /// What is wrong with the label that enables it.
+    static func hint(about facts: ContainerFacts) -> SourceWarning? {
+        guard
+            let label = labels(of: facts.labels).first(where: {
+                $0.key == "enable" && boolean($0.value) == nil
+            })
+        else { return nil }
+        return SourceWarning(
+            facts.title,
+            "label '\(label.original)': '\(label.value.prefix(40))' is neither true nor false, so "
+                + "it is left out", help: "write 'true'")
+    }
+
     /// What a container says, in our words; nothing when it does not speak to Traefik.
     static func translated(_ facts: ContainerFacts) -> Translation {
         var translation = Translation()
-        // Names are written in any case.
-        var labels: [(key: String, original: String, value: String)] = []
-        for (label, value) in facts.labels where label.lowercased().hasPrefix(prefix) {
-            labels.append((String(label.lowercased().dropFirst(prefix.count)), label, value))
-        }
-        guard !labels.isEmpty else { return translation }
-        labels.sort { $0.key < $1.key }
-        translation.set("enable", "true")
+        let labels = labels(of: facts.labels)
+        // One that says nothing but that Traefik is to leave it alone.
+        guard let isEnabled = isEnabled(facts.labels),
+            isEnabled || labels.contains(where: { $0.key != "enable" })
+        else { return translation }
+        translation.set("enable", isEnabled ? "true" : "false")
         var routers: [String: Router] = [:]
         var middlewares: [String: Middleware] = [:]
-        var services: Set<String> = []
+        let services = services(in: labels)
         for label in labels {
             let parts = label.key.split(separator: ".").map { String($0) }
             if label.key == "enable" { continue }
@@ -30,7 +73,8 @@ enum TraefikLabels {
             } else if parts.count >= 5, parts[0] == "http", parts[1] == "services",
                 parts[3] == "loadbalancer"
             {
-                services.insert(parts[2])
+                // What another one says may be for a port that is not meant for clients.
+                guard parts[2] == services.first else { continue }
                 read(service: parts[4...].joined(separator: "."), label, &translation)
             } else {
                 if parts.count >= 4, parts[0] == "http", parts[1] == "middlewares" {
@@ -42,15 +86,70 @@ enum TraefikLabels {
             }
         }
         for (name, router) in routers.sorted(by: { $0.key < $1.key }) {
+            guard leads(router, name, to: services, facts, &translation) else { continue }
             add(router, name, middlewares, &translation)
         }
-        if let name = services.min() { translation.set("service", ContainerReader.plain(name)) }
+        if let name = services.first { translation.set("service", ContainerReader.plain(name)) }
         if services.count > 1 {
             translation.warn(
-                "it has several services (\(services.sorted().joined(separator: ", "))), and "
-                    + "'\(services.min() ?? "")' is used")
+                "it has several services (\(services.joined(separator: ", "))), and "
+                    + "'\(services[0])' is used")
+        }
+        if translation.patterns.isEmpty, !translation.isClosed {
+            translation.closedBecause = Translation.Warning(
+                sentence: "none of its labels makes a router of Traefik's for HTTP that has a "
+                    + "rule, so no route leads to this container",
+                help: "add the label '\(ContainerReader.prefix)host'")
         }
         return translation
+    }
+
+    /// The services for HTTP that the labels make, by name.
+    private static func services(in labels: [Label]) -> [String] {
+        var names: Set<String> = []
+        for label in labels {
+            let parts = label.key.split(separator: ".")
+            if parts.count >= 5, parts[0] == "http", parts[1] == "services",
+                parts[3] == "loadbalancer"
+            {
+                names.insert(String(parts[2]))
+            }
+        }
+        return names.sorted()
+    }
+
+    /// Whether a router leads to the service that is used; one that leads elsewhere is for a port
+    /// that is not this one, or for no container at all, as `api@internal`.
+    private static func leads(
+        _ router: Router, _ name: String, to services: [String], _ facts: ContainerFacts,
+        _ translation: inout Translation
+    ) -> Bool {
+        guard let wanted = router.service else {
+            guard services.count > 1 else { return true }
+            translation.isClosed = true
+            translation.warn(
+                "router '\(name)' does not say to which of its services it leads, so it is left "
+                    + "out", help: "add the label 'traefik.http.routers.\(name).service'")
+            return false
+        }
+        let plain = wanted.hasSuffix("@docker") ? String(wanted.dropLast(7)) : wanted
+        guard plain != (services.first ?? defaultService(facts)) else { return true }
+        translation.isClosed = true
+        translation.warn(
+            "router '\(name)' leads to the service '\(wanted.prefix(100))', which is not the one "
+                + "of this container that is used, so it is left out")
+        return false
+    }
+
+    /// As Traefik calls the service of a container whose labels make none.
+    private static func defaultService(_ facts: ContainerFacts) -> String {
+        var name = facts.labels["com.docker.swarm.service.name"] ?? facts.name
+        if let service = facts.labels["com.docker.compose.service"],
+            let project = facts.labels["com.docker.compose.project"]
+        {
+            name = "\(service)_\(project)"
+        }
+        return name.split { !$0.isLetter && !$0.isNumber }.joined(separator: "-").lowercased()
     }
 
     private static func warn(_ label: String, _ translation: inout Translation) {
@@ -62,6 +161,9 @@ enum TraefikLabels {
         var patterns: [ContainerLabels.Pattern] = []
         var ruleByteCount = 0
         var priority: Int?
+        var isUnreadable = false
+        /// In lower case; `nil` when no label says.
+        var service: String?
         var listeners: [String] = []
         var middlewares: [String] = []
     }
@@ -91,7 +193,7 @@ enum TraefikLabels {
     }
 
     private static func read(
-        router: String, _ key: String, _ label: (key: String, original: String, value: String),
+        router: String, _ key: String, _ label: Label,
         _ routers: inout [String: Router], _ translation: inout Translation
     ) {
         switch key {
@@ -108,8 +210,12 @@ enum TraefikLabels {
             }
         case "priority":
             guard let priority = Int(label.value) else {
+                // To go on without it would give it what others come before.
+                routers[router, default: Router()].isUnreadable = true
+                translation.isClosed = true
                 return translation.warn(
-                    "label '\(label.original)': '\(label.value)' is not a whole number")
+                    "label '\(label.original)': '\(label.value.prefix(40))' is not a whole number, "
+                        + "so the router is left out")
             }
             // Traefik's own for a router that has none.
             if priority != 0 { routers[router, default: Router()].priority = priority }
@@ -117,8 +223,9 @@ enum TraefikLabels {
             routers[router, default: Router()].listeners = names(label.value)
         case "middlewares":
             routers[router, default: Router()].middlewares = names(label.value)
-        // A container with one service is its routers'.
-        case "service": break
+        case "service":
+            let name = label.value.filter { !$0.isWhitespace }.lowercased()
+            routers[router, default: Router()].service = name.isEmpty ? nil : name
         default: warn(label.original, &translation)
         }
     }
@@ -127,6 +234,7 @@ enum TraefikLabels {
         _ router: Router, _ name: String, _ middlewares: [String: Middleware],
         _ translation: inout Translation
     ) {
+        guard !router.isUnreadable else { return }
         for used in router.middlewares {
             guard let middleware = middlewares[used], middleware.isHarmless else {
                 // It may be what keeps people out: to take the router over without it would let
@@ -171,12 +279,11 @@ enum TraefikLabels {
     ]
 
     private static func read(
-        service key: String, _ label: (key: String, original: String, value: String),
-        _ translation: inout Translation
+        service key: String, _ label: Label, _ translation: inout Translation
     ) {
         if let ours = serviceKeys[key] { return translation.set(ours, label.value) }
         // What it says is what is done anyway.
-        if key == "passhostheader", label.value == "true" { return }
+        if key == "passhostheader", boolean(label.value) == true { return }
         warn(label.original, &translation)
     }
 }

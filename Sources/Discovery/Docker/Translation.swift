@@ -14,6 +14,8 @@ struct Translation: Equatable {
     /// A way to the container was left out that may have kept people out.
     var isClosed = false
     var warnings: [Warning] = []
+    /// Why nothing leads to it; told unless its own labels say which requests do.
+    var closedBecause: Warning?
 
     mutating func set(_ label: String, _ value: String) {
         labels[ContainerReader.prefix + label] = value
