@@ -14,6 +14,10 @@ extension ConfigurationReader {
             case "nameservers":
                 configuration.process.nameServers = items(of: field, allowsOne: true)
                     .compactMap { value($0, example: "127.0.0.1:53", Value.nameServer) }
+            case "absent_after":
+                read(field, into: &configuration.process.absentAfter) {
+                    Value.duration($0, allowsZero: true)
+                }
             case "shutdown":
                 read(field, into: &configuration.process.shutdown) {
                     Value.duration($0, allowsZero: true)

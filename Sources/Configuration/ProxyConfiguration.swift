@@ -439,7 +439,7 @@ public struct ServiceConfiguration: Equatable, Sendable {
         /// In the order of the file.
         public var list: [Source] = []
         public var whenLost = WhenLost.keep
-        /// A list that leaves fewer is not believed.
+        /// A list that leaves fewer is not believed at once.
         public var minimumServers = 1
         public init() {}
     }
@@ -516,6 +516,9 @@ public struct ProcessConfiguration: Equatable, Sendable {
     /// Who is asked for names, as `host:port`; empty for those of the system.
     public var nameServers: [String] = []
     public var shutdown = Interval.seconds(30)
+    /// How long a server stays when its name has no address any more, or when its source names
+    /// it no more and `min_servers` keeps it.
+    public var absentAfter = Interval.seconds(60)
     public init() {}
 }
 

@@ -197,7 +197,10 @@ struct Shape: Sendable {
         [yes("idle_per_server"), yes("idle"), yes("max_age"), yes("max_requests")])
     private static let process = Shape(
         .process, in: .root,
-        [yes("workers"), yes("shutdown"), yes("nameservers"), no("user"), no("group")])
+        [
+            yes("workers"), yes("shutdown"), yes("nameservers"), yes("absent_after"), no("user"),
+            no("group"),
+        ])
     private static let log = Shape(
         .log, in: .root, [yes("level"), yes("format"), no("to", but: "stderr")])
     private static let accessLog = Shape(
@@ -253,6 +256,9 @@ struct Shape: Sendable {
             yes("timeouts", .timeouts), yes("limits", .limits),
             yes("connections", .connections), yes("protocol"), yes("tls", .labelTLS),
             yes("rule"), yes("priority"), yes("listener"), no("sticky"), no("canary"),
+            fileOnly("trusted_proxies"), fileOnly("proxy_protocol"),
+            fileOnly("send_proxy_protocol"), fileOnly("headers"), fileOnly("forwarded"),
+            fileOnly("client_auth"), fileOnly("client_ca"), fileOnly("allow_addresses"),
         ])
     private static let labelTLS = Shape(
         .labelTLS, in: .labels,
@@ -260,9 +266,6 @@ struct Shape: Sendable {
             yes("server_name"), fileOnly("verify"), fileOnly("ca"), fileOnly("cert"),
             fileOnly("key"), fileOnly("pins"),
         ])
-            fileOnly("trusted_proxies"), fileOnly("proxy_protocol"),
-            fileOnly("send_proxy_protocol"), fileOnly("headers"), fileOnly("forwarded"),
-            fileOnly("client_auth"), fileOnly("client_ca"), fileOnly("allow_addresses"),
     private static let dns = Shape(
         .dns, in: .discover,
         [yes("name"), yes("port"), yes("type"), yes("refresh"), yes("nameservers")])
@@ -286,10 +289,10 @@ struct Shape: Sendable {
     ///
     /// - Parameter parent: the key whose value this map is.
     func suggestion(for word: String, parent: String?) -> String {
+        // Not ``meant(by:)``: what stands one level up or down comes before words of others.
         if let near = Spelling.nearest(to: word, among: keys.map(\.name)) {
             return "did you mean '\(near)'?"
         }
-        // Not ``meant(by:)``: what stands one level up or down comes before words of others.
         for key in keys {
             if let inner = key.inner, Shape.named(inner).key(word) != nil {
                 return "'\(word)' belongs under '\(key.name)'"
@@ -305,15 +308,15 @@ struct Shape: Sendable {
         return "the keys here are \(Spelling.list(supported.map(\.name), "and"))"
     }
 
-    /// What to do without a part that is not built yet, where there is more to say than to
-    /// remove it.
-    static func wayOut(without key: String) -> String? {
     /// The key that an unknown word was probably meant to be.
     func meant(by word: String) -> String? {
         if let near = Spelling.nearest(to: word, among: keys.map(\.name)) { return near }
         return Self.foreignWords[word].flatMap { key($0)?.name }
     }
 
+    /// What to do without a part that is not built yet, where there is more to say than to
+    /// remove it.
+    static func wayOut(without key: String) -> String? {
         switch key {
         case "metrics", "tracing", "state": "remove it, or write '\(key): off'"
         case "path_regex": "use 'path: /prefix/*'"

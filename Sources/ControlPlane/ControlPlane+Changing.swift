@@ -133,7 +133,11 @@ extension ControlPlane {
                 SentenceLogHandler(new.log, to: sentences)
             }
         }
-        if old.process.shutdown != new.process.shutdown { receipt.changed.append("process") }
+        if old.process.shutdown != new.process.shutdown
+            || old.process.absentAfter != new.process.absentAfter
+        {
+            receipt.changed.append("process")
+        }
         if old.process.workers != new.process.workers {
             log.warning("process.workers has changed: it counts from the next start on")
         }

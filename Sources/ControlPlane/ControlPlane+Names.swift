@@ -1,4 +1,5 @@
 import Configuration
+import DataPlane
 import Discovery
 import Health
 import Linux
@@ -13,6 +14,8 @@ extension ControlPlane {
     final class FollowedName {
         var timer: ControlLoop.Timer?
         var failureCount = 0
+        /// Since when the answer is that there is no address; `nil` while there is one.
+        var absentSince: LoopInstant?
         var isOver = false
     }
 
@@ -58,6 +61,8 @@ extension ControlPlane {
         case .success(.addresses(let records)):
             if followed.failureCount > 0 { log.info("'\(host)' has an address again") }
             followed.failureCount = 0
+            followed.absentSince = nil
+            readmit(host, records)
             move(host, to: records)
             let shortest = records.map(\.timeToLive).min() ?? .zero
             askAgain(for: host, followed, after: DNSServers.pause(after: shortest, .timeToLive))
@@ -66,9 +71,48 @@ extension ControlPlane {
             if followed.failureCount == 1 {
                 log.warning("'\(host)' has no address now, its servers stay: \(failure)")
             }
+            if failure.isAnswer {
+                believe(host, followed)
+                return askAgain(for: host, followed, after: DNSServers.pauseWhileAbsent)
+            }
             let pause = DNSServers.pause(afterFailures: followed.failureCount)
             askAgain(for: host, followed, after: pause)
         case .success: break
+        }
+    }
+
+    /// The answer is once more that a name has no address. When it has been so for long enough,
+    /// its servers get nothing more: who has their address now may be somebody else.
+    private func believe(_ host: String, _ followed: FollowedName) {
+        let since = followed.absentSince ?? loop.now
+        followed.absentSince = since
+        let patience = file.process.absentAfter
+        guard loop.now >= since + patience else { return }
+        let affected = servers.filter {
+            !$0.isFound && $0.configuration.address.host == host && !$0.isLeaving && !$0.isNameless
+        }
+        guard !affected.isEmpty else { return }
+        log.warning(
+            "'\(host)' has had no address for \(patience.words): its servers get no requests until "
+                + "it has one")
+        for server in affected {
+            server.isNameless = true
+            server.since = Clock.wall()
+            post(.closeIdle(cell: server.cell))
+            writeFlags(of: server)
+        }
+    }
+
+    /// Servers that are still where their name leads go on.
+    private func readmit(_ host: String, _ records: [AddressRecord]) {
+        let known = Set(records.map(\.address.host))
+        for server in servers
+        where server.isNameless && server.configuration.address.host == host
+            && known.contains(server.address.host)
+        {
+            server.isNameless = false
+            server.since = Clock.wall()
+            writeFlags(of: server)
         }
     }
 
@@ -94,8 +138,8 @@ extension ControlPlane {
     /// check that is under way ends first: a name that leads elsewhere with every answer would
     /// otherwise keep each check from its verdict.
     func lookBeforeMoving(_ server: ServerEntry, to address: SocketAddress) {
-        guard server.isUp else {
-            guard server.probe == nil else {
+        guard server.isUp, !server.isNameless else {
+            guard server.isNameless || server.probe == nil else {
                 server.addressAfterCheck = address
                 return
             }

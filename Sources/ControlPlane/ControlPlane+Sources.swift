@@ -81,6 +81,7 @@ extension ControlPlane {
         let now = Clock.wall()
         var set = sets[service.name] ?? ServerSet()
         set.minimum = service.discover?.minimumServers ?? 0
+        set.patience = file.process.absentAfter
         set.setSources(
             [.file, .live] + (service.discover?.list.map { .init($0.name) } ?? []), at: now)
         let listed = live.servers(of: service)
@@ -114,14 +115,20 @@ extension ControlPlane {
     private func heard(_ report: SourceReport, from key: SourceKey) {
         guard !isStopping, sets[key.service] != nil else { return }
         let before = standing(of: key)
-        let outcome = sets[key.service]?.apply(report, from: key.name, at: Clock.wall())
+        sets[key.service]?.patience = file.process.absentAfter
+        let outcome = sets[key.service]?.apply(
+            report, from: key.name, at: Clock.wall(), clock: loop.now)
         sayWhatChanged(before, standing(of: key), key)
-        if let outcome, !outcome.keptNames.isEmpty {
+        if let outcome, !outcome.keptNames.isEmpty, file.process.absentAfter > .zero {
             let names = Self.list(outcome.keptNames)
             log.warning(
                 "\(key.service): \(key.name) no longer names \(names), which would leave fewer "
-                    + "servers than min_servers: kept")
+                    + "servers than min_servers: kept for \(file.process.absentAfter.words)")
         }
+        if let outcome, !outcome.givenUpNames.isEmpty {
+            sayGivenUp(outcome.givenUpNames, of: key.service)
+        }
+        giveUpLater(in: key.service)
         for identity in outcome?.checks ?? [] {
             let service = services.first { $0.name == key.service }
             for server in service?.servers ?? [] where server.identity == identity {
@@ -129,14 +136,39 @@ extension ControlPlane {
             }
         }
         switch report {
-        case .snapshot, .changes:
-            if heardServices.isEmpty {
-                // At the end of this turn, so that many reports are one change.
-                loop.after(.zero) { [unowned self] in applyWhatWasHeard() }
-            }
-            heardServices.insert(key.service)
+        case .snapshot, .changes: hear(key.service)
         case .resyncNeeded, .lost, .warnings: break
         }
+    }
+
+    private func sayGivenUp(_ names: [String], of service: String) {
+        log.warning(
+            "\(service): \(Self.list(names)) has not been named for "
+                + "\(file.process.absentAfter.words) and gets no more requests")
+    }
+
+    /// Lets go of what is kept when it has been kept for long enough.
+    private func giveUpLater(in service: String) {
+        if let timer = givingUp.removeValue(forKey: service) { loop.cancel(timer) }
+        guard let due = sets[service]?.givesUpAt else { return }
+        givingUp[service] = loop.at(max(due, loop.now)) { [unowned self] in
+            givingUp[service] = nil
+            guard !isStopping, let names = sets[service]?.giveUp(clock: loop.now) else { return }
+            if !names.isEmpty {
+                sayGivenUp(names, of: service)
+                hear(service)
+            }
+            giveUpLater(in: service)
+        }
+    }
+
+    /// What a source has said of a service is applied at the end of this turn, so that many
+    /// reports are one change.
+    private func hear(_ service: String) {
+        if heardServices.isEmpty {
+            loop.after(.zero) { [unowned self] in applyWhatWasHeard() }
+        }
+        heardServices.insert(service)
     }
 
     private func standing(of key: SourceKey) -> SourceStanding? {

@@ -72,6 +72,8 @@ public final class ControlPlane {
     var knownCatalogue: ServiceCatalogue?
     /// Services whose sources have said something that has not been applied yet.
     var heardServices: Set<String> = []
+    /// Of the services with servers that only `min_servers` keeps: when they are let go.
+    var givingUp: [String: ControlLoop.Timer] = [:]
     var isMembershipDue = false
     /// Found servers for which there was no room.
     var unplacedCount = 0

@@ -12,6 +12,7 @@ final class DNSDriver: SourceDriver {
     private var timer: ControlLoop.Timer?
     private var isStopped = false
     private var isLost = false
+    private var isAbsent = false
     private var failureCount = 0
     /// Of one round over SRV targets.
     private var round: Round?
@@ -89,7 +90,7 @@ final class DNSDriver: SourceDriver {
         case .success: break
         case .failure(let failure):
             // A target that does not exist has no server; one that could not be asked for may.
-            if failure.kind != .noName, failure.kind != .noRecord { round?.failure = failure }
+            if !failure.isAnswer { round?.failure = failure }
         }
         finishRound()
     }
@@ -108,11 +109,22 @@ final class DNSDriver: SourceDriver {
     private func succeed(_ servers: [DiscoveredServer], _ shortest: Interval) {
         failureCount = 0
         isLost = false
+        isAbsent = false
         desk.report(.snapshot(servers))
         askAgain(after: DNSServers.pause(after: shortest, dns.refresh))
     }
 
+    /// That there is no such name, and no address, is an answer; everything else is none, and
+    /// what is known stays.
     private func fail(_ failure: ResolvingFailure) {
+        if failure.isAnswer {
+            failureCount = 0
+            isLost = false
+            if !isAbsent { desk.say("\(dns.name): \(failure)", true) }
+            isAbsent = true
+            desk.report(.snapshot([]))
+            return askAgain(after: DNSServers.pauseWhileAbsent)
+        }
         failureCount += 1
         if !isLost {
             isLost = true

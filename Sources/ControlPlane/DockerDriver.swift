@@ -13,6 +13,9 @@ final class DockerDriver: SourceDriver, EngineListener {
     private var engine: DockerEngine?
     /// What was reported, by the container's id.
     private var servers: [String: DiscoveredServer] = [:]
+    /// The identities of those that were reported to have left, by the container's id, until the
+    /// engine is certain: somebody may keep them.
+    private var left: [String: String] = [:]
     /// Of the containers, by the identities of their servers: asked for at each check.
     private var ids: [String: String] = [:]
     private var warnings: [String: [SourceWarning]] = [:]
@@ -58,6 +61,7 @@ final class DockerDriver: SourceDriver, EngineListener {
         if warnings[id] != saidBefore { flushSoon() }
         guard before != now else { return }
         servers[id] = now
+        if now != nil { left[id] = nil }
         if let before { ids[before.identity] = nil }
         if let now { ids[now.identity] = id }
         switch (before, now) {
@@ -69,16 +73,23 @@ final class DockerDriver: SourceDriver, EngineListener {
             report(.ended(before.identity))
             report(.put(now))
         case (nil, let now?): report(.put(now))
-        case (let before?, nil): report(.left(before.identity))
+        case (let before?, nil):
+            left[id] = before.identity
+            report(.left(before.identity))
         case (nil, nil): break
         }
     }
 
     func engine(_ engine: DockerEngine, lost container: EngineMachine.Container, isCertain: Bool) {
-        warnings[container.facts.id] = nil
-        guard let server = servers.removeValue(forKey: container.facts.id) else { return }
-        ids[server.identity] = nil
-        report(isCertain ? .ended(server.identity) : .left(server.identity))
+        let id = container.facts.id
+        warnings[id] = nil
+        let departed = left.removeValue(forKey: id)
+        let server = servers.removeValue(forKey: id)
+        guard let identity = server?.identity ?? departed else { return }
+        ids[identity] = nil
+        if isCertain { return report(.ended(identity)) }
+        left[id] = identity
+        if server != nil { report(.left(identity)) }
     }
 
     func engine(_ engine: DockerEngine, asksToCheck id: String) {
@@ -120,6 +131,9 @@ final class DockerDriver: SourceDriver, EngineListener {
             guard reader.isMeant(reading.labels),
                 ContainerReader.serviceName(facts, reading.labels) == service
             else { return nil }
+        } else if !reader.isMeant(reading.labels) {
+            warnings[facts.id] = reading.warnings
+            return nil
         }
         let (server, problems) = reader.server(container, reading) { id in
             engine.machine.containers[id]?.facts
@@ -131,9 +145,6 @@ final class DockerDriver: SourceDriver, EngineListener {
             if let setting = reading.labels.serviceSettings.first {
                 found.append(
                     SourceWarning(
-        } else if !reader.isMeant(reading.labels) {
-            warnings[facts.id] = reading.warnings
-            return nil
                         facts.title,
                         "label '\(ContainerReader.prefix)\(setting)' has no effect: the file says "
                             + "how service '\(service)' is run",

@@ -49,6 +49,8 @@ final class ServerEntry {
     var sourceState: ServerState
     /// Its source names it no more: it is about to leave.
     var isForsaken = false
+    /// The name in its address has had none for so long that the one it had may be another's.
+    var isNameless = false
     /// Without checks: a connection to it has been made, or nobody asks for one.
     var isAdmitted: Bool
     /// When it was started, in nanoseconds since 1970, as its source says.
@@ -118,7 +120,7 @@ final class ServerEntry {
 
     /// It finishes what it has.
     var isDraining: Bool {
-        isLeaving || isForsaken || operatorState == .drain || sourceState == .draining
+        isLeaving || isForsaken || isNameless || operatorState == .drain || sourceState == .draining
     }
 
     /// New requests may go there.

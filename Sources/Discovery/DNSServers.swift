@@ -74,6 +74,10 @@ public enum DNSServers {
         }
     }
 
+    /// When to ask again while the answer is that there is nothing: requests may be waiting for
+    /// the next server.
+    public static let pauseWhileAbsent = Interval.seconds(2)
+
     /// When to ask again after a failure: 1 s, doubled for each one in a row, 30 s at most.
     public static func pause(afterFailures count: Int) -> Interval {
         .seconds(min(30, 1 << min(max(count, 1) - 1, 5)))

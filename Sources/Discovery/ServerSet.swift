@@ -1,4 +1,5 @@
 import Configuration
+public import Timing
 
 /// The servers of one service: those of all its sources, joined.
 ///
@@ -7,9 +8,11 @@ import Configuration
 ///
 /// ## Invariants
 /// - A source that is lost keeps its servers as they were known.
-/// - A complete list, or a server that is no longer named, never leaves fewer servers than
-///   ``minimum``: what would have gone stays, marked, until enough others are there. What a
-///   source saw end goes in any case, and so does what the operator's own sources take out.
+/// - A complete list, or a server that is no longer named, does not leave fewer servers than
+///   ``minimum`` at once: what would have gone stays, marked, until enough others are there, or
+///   until a source that can be reached has not named it for ``patience``: its address may be
+///   somebody else's by then. What a source saw end goes in any case, and so does what the
+///   operator's own sources take out.
 /// - Names are unique among ``members``.
 public struct ServerSet: Equatable, Sendable {
     /// A source, by its name in the configuration: `file`, `live`, `docker`.
@@ -41,10 +44,16 @@ public struct ServerSet: Equatable, Sendable {
         }
     }
 
+    private struct Kept: Equatable {
+        var server: DiscoveredServer
+        /// When it was not named any more.
+        var since: LoopInstant
+    }
+
     private struct Source: Equatable {
         var name: SourceName
         var servers: [DiscoveredServer] = []
-        var kept: [DiscoveredServer] = []
+        var kept: [Kept] = []
         var standing: SourceStanding
 
         func place(of identity: String) -> Int? {
@@ -54,6 +63,8 @@ public struct ServerSet: Equatable, Sendable {
 
     /// `min_servers`.
     public var minimum: Int
+    /// How long what only ``minimum`` keeps is kept.
+    public var patience = Interval.seconds(60)
     private var sources: [Source] = []
 
     public init(minimum: Int = 1) { self.minimum = minimum }
@@ -83,16 +94,21 @@ public struct ServerSet: Equatable, Sendable {
         /// Servers that stay only because of `min_servers`, by name: they were taken out by this
         /// report.
         public var keptNames: [String] = []
+        /// Those that were kept, and go now, by name.
+        public var givenUpNames: [String] = []
     }
 
     /// Applies a report of a source.
     ///
-    /// - Parameter now: nanoseconds since 1970.
+    /// - Parameters:
+    ///   - now: nanoseconds since 1970.
+    ///   - clock: the same moment, for measuring how long something has been so.
     /// - Returns: what else is to be done. Reports of unknown sources change nothing.
     /// - Complexity: O(servers of the source) for a list; for a change, O(servers of the service).
     @discardableResult
     public mutating func apply(
-        _ report: SourceReport, from name: SourceName, at now: Int64
+        _ report: SourceReport, from name: SourceName, at now: Int64,
+        clock: LoopInstant = LoopInstant(nanoseconds: 0)
     ) -> Outcome {
         var outcome = Outcome()
         guard let index = sources.firstIndex(where: { $0.name == name }) else { return outcome }
@@ -101,13 +117,14 @@ public struct ServerSet: Equatable, Sendable {
             sources[index].standing.become(.connected, at: now)
             sources[index].standing.lastSync = now
             let listed = Set(servers.map(\.identity))
-            let missing = (sources[index].servers + sources[index].kept)
-                .filter { !listed.contains($0.identity) }
+            let missing = sources[index].servers.filter { !listed.contains($0.identity) }
             sources[index].servers = servers
-            sources[index].kept = []
-            if !name.isOperators { keep(missing, of: index, &outcome) }
+            sources[index].kept.removeAll { listed.contains($0.server.identity) }
+            if !name.isOperators, usableCount(withKept: false) < minimum {
+                keep(missing, of: index, clock, &outcome)
+            }
         case .changes(let changes):
-            for change in changes { apply(change, to: index, &outcome) }
+            for change in changes { apply(change, to: index, clock, &outcome) }
         case .resyncNeeded(let reason):
             sources[index].standing.become(.resyncing, at: now, reason: reason)
         case .lost(let reason):
@@ -116,15 +133,39 @@ public struct ServerSet: Equatable, Sendable {
             sources[index].standing.warnings = warnings
         }
         dropKept()
+        outcome.givenUpNames = giveUp(clock: clock)
         return outcome
     }
 
+    /// When ``giveUp(clock:)`` has something to do, if no report comes before; `nil` while nothing
+    /// is kept on behalf of a source that can be reached.
+    public var givesUpAt: LoopInstant? {
+        let reachable = sources.filter { $0.standing.condition == .connected }
+        return reachable.flatMap(\.kept).map { $0.since + patience }.min()
+    }
+
+    /// Lets go of what has been kept for long enough. A source that is lost has not said that its
+    /// servers are gone.
+    ///
+    /// - Returns: their names.
+    public mutating func giveUp(clock: LoopInstant) -> [String] {
+        var names: [String] = []
+        for index in sources.indices where sources[index].standing.condition == .connected {
+            sources[index].kept.removeAll { kept in
+                guard clock >= kept.since + patience else { return false }
+                names.append(kept.server.configuration.name)
+                return true
+            }
+        }
+        return names
+    }
+
     private mutating func apply(
-        _ change: ServerChange, to index: Int, _ outcome: inout Outcome
+        _ change: ServerChange, to index: Int, _ clock: LoopInstant, _ outcome: inout Outcome
     ) {
         switch change {
         case .put(let server):
-            sources[index].kept.removeAll { $0.identity == server.identity }
+            sources[index].kept.removeAll { $0.server.identity == server.identity }
             if let place = sources[index].place(of: server.identity) {
                 sources[index].servers[place] = server
             } else {
@@ -135,29 +176,31 @@ public struct ServerSet: Equatable, Sendable {
                 sources[index].servers[place].state = state
             }
             for place in sources[index].kept.indices
-            where sources[index].kept[place].identity == identity {
-                sources[index].kept[place].state = state
+            where sources[index].kept[place].server.identity == identity {
+                sources[index].kept[place].server.state = state
             }
         case .ended(let identity):
             sources[index].servers.removeAll { $0.identity == identity }
-            sources[index].kept.removeAll { $0.identity == identity }
+            sources[index].kept.removeAll { $0.server.identity == identity }
         case .left(let identity):
             guard let place = sources[index].place(of: identity) else { return }
             let server = sources[index].servers.remove(at: place)
-            keep([server], of: index, &outcome)
+            if usableCount(withKept: true) < minimum {
+                keep([server], of: index, clock, &outcome)
+            }
         case .check(let identity):
             outcome.checks.append("\(sources[index].name.text):\(identity)")
         }
     }
 
-    /// Lets servers go, if enough are left without them.
+    /// Keeps servers that are no longer named.
     private mutating func keep(
-        _ missing: [DiscoveredServer], of index: Int, _ outcome: inout Outcome
+        _ missing: [DiscoveredServer], of index: Int, _ clock: LoopInstant,
+        _ outcome: inout Outcome
     ) {
-        guard !missing.isEmpty, usableCount(withKept: true) < minimum else { return }
         // One that was about to end anyway is no help.
         let useful = missing.filter { $0.state != .draining }
-        sources[index].kept += useful
+        sources[index].kept += useful.map { Kept(server: $0, since: clock) }
         outcome.keptNames += useful.map(\.configuration.name)
     }
 
@@ -171,7 +214,7 @@ public struct ServerSet: Equatable, Sendable {
     private func usableCount(withKept: Bool) -> Int {
         var addresses: Set<ServerAddress> = []
         for source in sources {
-            for server in source.servers + (withKept ? source.kept : [])
+            for server in source.servers + (withKept ? source.kept.map(\.server) : [])
             where server.state != .draining {
                 addresses.insert(server.configuration.address)
             }
@@ -187,7 +230,8 @@ public struct ServerSet: Equatable, Sendable {
         var places: [ServerAddress: Int] = [:]
         var names: Set<String> = []
         for source in sources {
-            let listed = source.servers.map { ($0, false) } + source.kept.map { ($0, true) }
+            let listed =
+                source.servers.map { ($0, false) } + source.kept.map { ($0.server, true) }
             for (server, isKept) in listed {
                 let address = server.configuration.address
                 if let place = places[address] {

@@ -20,6 +20,9 @@ public struct ResolvingFailure: Error, Equatable, Sendable, CustomStringConverti
     /// As a part of a sentence.
     public var description: String
 
+    /// Whether the name servers know that there is nothing, and not only fail to tell.
+    public var isAnswer: Bool { kind == .noName || kind == .noRecord }
+
     public init(_ kind: Kind, _ description: String) {
         self.kind = kind
         self.description = description

@@ -322,7 +322,7 @@ struct EngineMachineTests {
         play.subscribe()
         #expect(play.machine.containers.count == 2)
         play.list(container("b"), container("c"))
-        #expect(play.asked == ["left a", "describe b", "describe c"])
+        #expect(play.asked == ["left a", "list 2", "describe b", "describe c"])
         play.describe(container("b", isComplete: true))
         #expect(play.standing("b") == .draining)
         play.describe(container("c", isComplete: true))
@@ -354,7 +354,94 @@ struct EngineMachineTests {
         play.happen(.kill(signal: 15), "a")
         #expect(play.standing("a") == .draining)
         play.list()
-        #expect(play.asked == ["left a", "settled"])
+        #expect(play.asked == ["ended a", "settled"], "two lists agree")
+    }
+
+    @Test("A container whose address another one has, in a complete list, has ended at once")
+    func addressGivenAway() {
+        func at(_ id: String, _ address: String?, isWanted: Bool = true) -> ContainerFacts {
+            var facts = container(id, isComplete: true)
+            facts.networks = ["net": .init(ipv4: address)]
+            if !isWanted { facts.labels = [:] }
+            return facts
+        }
+        // Of somebody else, in the first list behind a lost stream, which names nobody of ours.
+        for isWanted in [true, false] {
+            var play = Play.connected("a")
+            play.describe(at("a", "10.0.0.5"))
+            play.lose()
+            play.subscribe()
+            play.list(at("b", "10.0.0.5", isWanted: isWanted))
+            #expect(play.asked.first == "ended a", "\(play.asked)")
+            #expect(!play.asked.contains("doubted"))
+            #expect(play.standing("a") == nil)
+        }
+        // One that has left only, and whose address is given away after that.
+        var left = Play.connected("a")
+        left.describe(at("a", "10.0.0.5"))
+        left.list(at("b", "10.0.0.6"))
+        #expect(left.asked.first == "left a")
+        left.list(at("b", "10.0.0.6"), at("c", "10.0.0.5"))
+        #expect(left.asked.filter { $0.hasSuffix(" a") } == ["ended a"])
+        // Two that have no address share none.
+        var without = Play.connected("a")
+        without.describe(at("a", nil))
+        without.list(at("b", nil))
+        #expect(without.asked.first == "left a")
+        // On the host's network labels say where they are.
+        func onHost(_ id: String, _ port: String) -> ContainerFacts {
+            var facts = container(id, isComplete: true)
+            facts.networkMode = "host"
+            facts.labels["staithe.address"] = "127.0.0.2"
+            facts.labels["staithe.port"] = port
+            return facts
+        }
+        var host = Play.connected("a")
+        host.describe(onHost("a", "80"))
+        host.list(onHost("b", "81"))
+        #expect(host.asked.first == "left a")
+        var taken = Play.connected("a")
+        taken.describe(onHost("a", "80"))
+        taken.list(onHost("b", "80"))
+        #expect(taken.asked.first == "ended a")
+    }
+
+    @Test("One that a list does not name has left; when the next does not either, it has ended")
+    func secondList() {
+        var play = Play.connected("a", "b")
+        play.list(container("b"))
+        #expect(play.asked == ["left a", "list 2", "settled"])
+        play.list(container("b"))
+        #expect(play.asked == ["ended a", "settled"])
+        play.list(container("b"))
+        #expect(play.asked == ["settled"])
+        // One that comes back has not.
+        play.list()
+        #expect(play.asked == ["left b", "list 2", "settled"])
+        play.list(container("b"))
+        #expect(play.asked == ["describe b"])
+        play.describe(container("b", isComplete: true))
+        // Also by its event, while the next list is on its way.
+        play.list()
+        play.machine.listBegan()
+        play.happen(.start, "b")
+        play.answer([])
+        #expect(!play.asked.contains("ended b"), "\(play.asked)")
+        // And one that is seen to end meanwhile ends once.
+        play.describe(container("b", isComplete: true))
+        play.list()
+        #expect(play.asked.first == "left b")
+        play.happen(.die, "b")
+        #expect(play.asked == ["ended b"])
+        play.list()
+        #expect(play.asked == ["settled"])
+        // A lost stream between two lists makes no difference.
+        var lost = Play.connected("a", "b")
+        lost.list(container("b"))
+        lost.lose()
+        lost.subscribe()
+        lost.list(container("b"))
+        #expect(lost.asked.first == "ended a", "\(lost.asked)")
     }
 
     @Test("An empty list is believed when there was nothing, or when nothing was lost")
@@ -365,7 +452,7 @@ struct EngineMachineTests {
         #expect(play.asked == ["settled"])
         var other = Play.connected("a")
         other.list()
-        #expect(other.asked == ["left a", "settled"])
+        #expect(other.asked == ["left a", "list 2", "settled"])
     }
 
     @Test("A list that cannot be had is asked for again, and events count meanwhile")

@@ -1,6 +1,7 @@
 import Configuration
 import Discovery
 import Testing
+import Timing
 
 @Suite("The servers of a service, from all its sources")
 struct ServerSetTests {
@@ -124,6 +125,47 @@ struct ServerSetTests {
         #expect(text(set) == "~2")
         set.apply(.snapshot([found(5)]), from: Self.dns, at: 6)
         #expect(text(set) == "5")
+    }
+
+    @Test("What only the minimum keeps is kept for a while, on behalf of a source that answers")
+    func patience() {
+        func at(_ seconds: Int) -> LoopInstant { LoopInstant(nanoseconds: 1) + .seconds(seconds) }
+        var set = set()
+        set.patience = .seconds(60)
+        set.apply(.snapshot([found(1)]), from: Self.dns, at: 1, clock: at(0))
+        #expect(set.givesUpAt == nil)
+        var outcome = set.apply(.snapshot([]), from: Self.dns, at: 1, clock: at(10))
+        #expect(outcome.keptNames == ["127.0.0.1:1"])
+        #expect(set.givesUpAt == at(70))
+        // The same answer again is no new beginning, and nothing new to tell.
+        outcome = set.apply(.snapshot([]), from: Self.dns, at: 1, clock: at(40))
+        #expect(outcome.keptNames == [])
+        #expect(set.givesUpAt == at(70))
+        #expect(set.giveUp(clock: at(69)) == [])
+        #expect(text(set) == "~1")
+        var lost = set
+        #expect(set.giveUp(clock: at(70)) == ["127.0.0.1:1"])
+        #expect(text(set) == "")
+        #expect(set.givesUpAt == nil)
+        // A source that is silent has not said it any more.
+        lost.apply(.lost("SERVFAIL"), from: Self.dns, at: 1, clock: at(50))
+        #expect(lost.givesUpAt == nil)
+        #expect(lost.giveUp(clock: at(1000)) == [])
+        #expect(text(lost) == "~1")
+        var back = lost
+        outcome = lost.apply(.snapshot([]), from: Self.dns, at: 1, clock: at(1001))
+        #expect(outcome.givenUpNames == ["127.0.0.1:1"])
+        #expect(text(lost) == "")
+        back.apply(.snapshot([found(1)]), from: Self.dns, at: 1, clock: at(1001))
+        #expect(text(back) == "1")
+        back.apply(.snapshot([]), from: Self.dns, at: 1, clock: at(1002))
+        #expect(back.givesUpAt == at(1062), "it begins anew")
+        // Without any patience the first answer counts.
+        var hasty = self.set()
+        hasty.patience = .zero
+        hasty.apply(.snapshot([found(1)]), from: Self.dns, at: 1, clock: at(0))
+        hasty.apply(.snapshot([]), from: Self.dns, at: 1, clock: at(1))
+        #expect(text(hasty) == "")
     }
 
     @Test("What a source saw end goes, whatever the minimum")

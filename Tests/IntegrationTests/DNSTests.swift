@@ -71,9 +71,9 @@ struct DNSTests {
         #expect(try answers(proxy, 3) == ["six"])
         #expect(proxy.serverStates().keys.sorted() == ["[::1]:\(port)"])
         #expect(name.questions.allSatisfy { $0.type == 28 }, "nobody asks for what is not wanted")
-        // No address any more is no reason to have nobody.
+        // No address any more is no reason to have nobody, at once.
         name.play { _ in .failure(3) }
-        #expect(proxy.waitForLog("dns is lost", seconds: 20), "\(proxy.log)")
+        #expect(proxy.waitForLog("api.test: the name is not known", seconds: 20), "\(proxy.log)")
         #expect(try answers(proxy, 3) == ["six"])
     }
 
@@ -83,7 +83,7 @@ struct DNSTests {
         let name = try ScriptedNameServer { _ in .answers([.a("127.0.0.44", seconds: 0)]) }
         let proxy = try ProxyProcess(ProxyPlan(service: discover(name, "port: \(port)")))
         #expect(proxy.waitUntilServing(1), "\(proxy.log)")
-        for code: UInt8 in [2, 3] {
+        for code: UInt8 in [2, 5] {
             let before = name.questions.count
             name.play { _ in .failure(code) }
             #expect(proxy.waitForLog("dns is lost", seconds: 20), "\(proxy.log)")
@@ -96,6 +96,42 @@ struct DNSTests {
         let start = (now(), name.questions.count)
         #expect(eventually(timeout: 20) { name.questions.count >= start.1 + 3 })
         #expect(now() - start.0 > 1.5)
+    }
+
+    @Test("That there is no such name, or no address, is believed in the end; a failure never is")
+    func absent() throws {
+        let port = try serve(["127.0.0.48": "a"])
+        func plan(_ name: ScriptedNameServer, isFile: Bool) -> ProxyPlan {
+            var plan = ProxyPlan(service: isFile ? "" : discover(name, "port: \(port)"))
+            if isFile { plan.servers = ["api.test:\(port)"] }
+            plan.process = "nameservers: [\(name.address)]\nabsent_after: 2s"
+            return plan
+        }
+        for (isFile, reply) in [
+            (false, ScriptedNameServer.Reply.failure(3)), (true, .failure(3)), (true, .answers([])),
+        ] {
+            let name = try ScriptedNameServer { question in
+                question.type == 1 ? .answers([.a("127.0.0.48", seconds: 0)]) : .answers([])
+            }
+            let proxy = try ProxyProcess(plan(name, isFile: isFile))
+            #expect(proxy.waitUntilServing(1), "\(proxy.log)")
+            // What fails to tell tells nothing, however long.
+            name.play { _ in .failure(2) }
+            let before = name.questions.count
+            #expect(eventually(timeout: 30) { name.questions.count >= before + 4 })
+            #expect(try answers(proxy, 3) == ["a"], "\(proxy.log)")
+            name.play { _ in reply }
+            #expect(
+                eventually(timeout: 40) { (try? proxy.ask(get()).status) == 503 },
+                "\(isFile) \(proxy.log)")
+            // It has an address again, the same one.
+            name.play { question in
+                question.type == 1 ? .answers([.a("127.0.0.48", seconds: 0)]) : .answers([])
+            }
+            #expect(
+                eventually(timeout: 40) { (try? proxy.ask(get()).text) == "a" },
+                "\(isFile) \(proxy.log)")
+        }
     }
 
     @Test("SRV: ports, weights, and a worse priority as a backup")

@@ -126,6 +126,44 @@ struct EngineTests {
         #expect(after.servers["one"]?.since == before.servers["one"]?.since)
     }
 
+    @Test("An address that was given away while nobody listened gets no requests of ours")
+    func givenAway() throws {
+        let server = try ScriptedServer(text: "the other app")
+        let engine = try engine()
+        let one = Fake("one", server.port, seed: "1")
+        show([one], at: engine)
+        let proxy = try proxy(engine.path)
+        #expect(proxy.waitUntilServing(1), "\(proxy.log)")
+        #expect(try proxy.ask(get()).status == 200)
+        engine.goAway()
+        #expect(proxy.waitForLog("docker is lost"), "\(proxy.log)")
+        // The same place, and nothing that says that it is a server of ours.
+        var other = Fake("other", server.port, seed: "2")
+        other.labels["staithe.service"] = nil
+        show([other], at: engine)
+        engine.setInspection(nil, of: one.id)
+        try engine.open()
+        #expect(
+            eventually(timeout: 20) { (try? proxy.ask(get()).status) == 503 }, "\(proxy.log)")
+    }
+
+    @Test("A second list that agrees ends a container, whatever the minimum")
+    func secondList() throws {
+        let server = try ScriptedServer(text: "s")
+        let engine = try engine()
+        let one = Fake("one", server.port, seed: "1")
+        show([one], at: engine)
+        let proxy = try proxy(engine.path)
+        #expect(proxy.waitUntilServing(1), "\(proxy.log)")
+        engine.goAway()
+        #expect(proxy.waitForLog("docker is lost"), "\(proxy.log)")
+        engine.setList("[]")
+        try engine.open()
+        #expect(proxy.waitForLog("is empty, where there were 1 containers"), "\(proxy.log)")
+        #expect(
+            eventually(timeout: 20) { (try? proxy.ask(get()).status) == 503 }, "\(proxy.log)")
+    }
+
     @Test(
         "What is wrong with an engine is one clear sentence",
         arguments: [
@@ -338,44 +376,6 @@ struct EngineTests {
             "\(status)")
     }
 
-    @Test("Two engines serve one service, and one that goes takes nobody with it")
-    func twoEngines() throws {
-        let servers = try (0..<2).map { try ScriptedServer(text: "s\($0)") }
-        let engines = try ["1.sock", "2.sock"].map { try FakeEngine(path: directory.file($0)) }
-        for (index, engine) in engines.enumerated() {
-            show([Fake("n\(index)", servers[index].port, seed: Character("\(index)"))], at: engine)
-        }
-        let plan = ContainerPlan(
-            service: "discover: { docker: [{ socket: \(engines[0].path) }, "
-                + "{ socket: \(engines[1].path) }] }",
-            health: "{ interval: 200ms, timeout: 100ms }")
-        let proxy = try ProxyProcess(plan.plan)
-        #expect(proxy.waitUntilServing(2), "\(proxy.log)")
-        engines[1].goAway()
-        #expect(proxy.waitForLog("docker-2 is lost"), "\(proxy.log)")
-        var answers: Set<String> = []
-        for _ in 0..<20 { answers.insert(try proxy.ask(get()).text) }
-        #expect(answers == ["s0", "s1"])
-        engines[0].tell(Fake("n0", servers[0].port, seed: "0").event("die"))
-        #expect(eventually { proxy.serverStates().keys.sorted() == ["n1"] }, "\(proxy.log)")
-    }
-
-    @Test("A wrong label is named, with its container, and the pool stands")
-    func warnings() throws {
-        let server = try ScriptedServer(text: "s")
-        let engine = try engine()
-        var bad = Fake("bad", server.port, seed: "2")
-        bad.labels["staithe.port"] = nil
-        var odd = Fake("odd", server.port, seed: "3")
-        odd.labels["staithe.wieght"] = "3"
-        show([bad, odd], at: engine)
-        let proxy = try proxy(engine.path)
-        #expect(proxy.waitUntilServing(1), "\(proxy.log)")
-        let status = try proxy.command("status").output
-        #expect(status.contains("warning: container bad: it exposes no port"), "\(status)")
-        #expect(status.contains("did you mean 'staithe.weight'?"), "\(status)")
-        #expect(try proxy.ask(get()).text == "s")
-    }
     @Test("What labels and Traefik's labels do not open stays closed")
     func closed() throws {
         let engine = try engine()
@@ -434,6 +434,44 @@ struct EngineTests {
         }
     }
 
+    @Test("Two engines serve one service, and one that goes takes nobody with it")
+    func twoEngines() throws {
+        let servers = try (0..<2).map { try ScriptedServer(text: "s\($0)") }
+        let engines = try ["1.sock", "2.sock"].map { try FakeEngine(path: directory.file($0)) }
+        for (index, engine) in engines.enumerated() {
+            show([Fake("n\(index)", servers[index].port, seed: Character("\(index)"))], at: engine)
+        }
+        let plan = ContainerPlan(
+            service: "discover: { docker: [{ socket: \(engines[0].path) }, "
+                + "{ socket: \(engines[1].path) }] }",
+            health: "{ interval: 200ms, timeout: 100ms }")
+        let proxy = try ProxyProcess(plan.plan)
+        #expect(proxy.waitUntilServing(2), "\(proxy.log)")
+        engines[1].goAway()
+        #expect(proxy.waitForLog("docker-2 is lost"), "\(proxy.log)")
+        var answers: Set<String> = []
+        for _ in 0..<20 { answers.insert(try proxy.ask(get()).text) }
+        #expect(answers == ["s0", "s1"])
+        engines[0].tell(Fake("n0", servers[0].port, seed: "0").event("die"))
+        #expect(eventually { proxy.serverStates().keys.sorted() == ["n1"] }, "\(proxy.log)")
+    }
+
+    @Test("A wrong label is named, with its container, and the pool stands")
+    func warnings() throws {
+        let server = try ScriptedServer(text: "s")
+        let engine = try engine()
+        var bad = Fake("bad", server.port, seed: "2")
+        bad.labels["staithe.port"] = nil
+        var odd = Fake("odd", server.port, seed: "3")
+        odd.labels["staithe.wieght"] = "3"
+        show([bad, odd], at: engine)
+        let proxy = try proxy(engine.path)
+        #expect(proxy.waitUntilServing(1), "\(proxy.log)")
+        let status = try proxy.command("status").output
+        #expect(status.contains("warning: container bad: it exposes no port"), "\(status)")
+        #expect(status.contains("did you mean 'staithe.weight'?"), "\(status)")
+        #expect(try proxy.ask(get()).text == "s")
+    }
 
     @Test("An operator's wishes for a found server hold until it is gone")
     func wishes() throws {

@@ -61,6 +61,18 @@ public struct ContainerFacts: Equatable, Sendable {
             ?? ContainerReader.label("stop-signal", in: labels).flatMap { SignalName.number($0) }
     }
 
+    /// Where it is reached, to find that another one is there now: the addresses of its networks;
+    /// in the network of the host, the address and port of its labels. Empty when nobody said.
+    var places: [String] {
+        guard networkMode == "host" || networks["host"] != nil else {
+            return networks.values.flatMap { [$0.ipv4, $0.ipv6].compactMap { $0 } }
+        }
+        guard let address = ContainerReader.label("address", in: labels),
+            let port = ContainerReader.label("port", in: labels) ?? ports.first.map({ "\($0)" })
+        else { return [] }
+        return ["\(address) \(port)"]
+    }
+
     /// As people see it.
     public var title: String { "container \(name.isEmpty ? String(id.prefix(12)) : name)" }
 }

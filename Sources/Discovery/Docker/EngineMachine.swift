@@ -19,6 +19,9 @@ public import Timing
 /// ## Invariants
 /// - A lost stream changes nothing. After it, the first list that names no container of
 ///   interest, where there were some, is not believed until a second one agrees.
+/// - A container that a list does not name has left; when the next list does not name it either,
+///   it has ended. One whose address another container of the list has, has ended at once: what
+///   is sent there reaches somebody else.
 /// - Inputs may be repeated: events that a list has told already change nothing more.
 /// - A container that starts again has another ``Container/generation``.
 public struct EngineMachine {
@@ -30,9 +33,10 @@ public struct EngineMachine {
         case list(after: Interval)
         /// Something about a container is another thing now, or it is new.
         case changed(String)
-        /// The engine saw it end.
+        /// It has ended for certain: the engine saw it, or two lists do not name it, or its
+        /// address is another one's. Also for one that has ``left(_:)`` before.
         case ended(Container)
-        /// A list no longer names it.
+        /// A list no longer names it, for the first time.
         case left(Container)
         /// It should be checked.
         case check(String)
@@ -108,6 +112,10 @@ public struct EngineMachine {
     /// A list has been believed since the stream began.
     private var hasList = false
     private var doubtsNextEmptyList = false
+    /// Those that the last list did not name, of which ``Action/left(_:)`` was told.
+    private var left: [String: Container] = [:]
+    /// Those that a list which was not believed did not name.
+    private var absent: Set<String> = []
     /// Containers of which events came while a list was on its way: it may be older than those.
     private var touched: Set<String> = []
     private var isAfterReconnect = false
@@ -142,6 +150,7 @@ public struct EngineMachine {
         hasList = false
         isAfterReconnect = wantedCount > 0
         doubtsNextEmptyList = isAfterReconnect
+        absent = []
         return [.list(after: .zero)]
     }
 
@@ -193,6 +202,7 @@ public struct EngineMachine {
     private mutating func started(_ event: EngineEvent, _ actions: inout [Action]) {
         // The list has told of it already; it did not end in between, or `die` had come.
         guard containers[event.id] == nil else { return }
+        left[event.id] = nil
         var facts = ContainerFacts(id: event.id)
         facts.name = event.name
         facts.image = event.image
@@ -239,7 +249,8 @@ public struct EngineMachine {
 
     private mutating func ended(_ id: String, _ actions: inout [Action]) {
         undescribed.remove(id)
-        guard let container = containers.removeValue(forKey: id) else { return }
+        let departed = left.removeValue(forKey: id)
+        guard let container = containers.removeValue(forKey: id) ?? departed else { return }
         actions.append(.ended(container))
     }
 
@@ -282,8 +293,16 @@ public struct EngineMachine {
     public mutating func listed(_ list: [ContainerFacts], now: LoopInstant) -> [Action] {
         guard phase != .disconnected else { return [] }
         var actions: [Action] = []
-        if doubtsNextEmptyList, !list.contains(where: { isWanted($0.labels) }) {
+        let isNewer = phase == .listing
+        let ids = Set(list.map(\.id))
+        let missing = containers.keys.sorted().filter {
+            !ids.contains($0) && (isNewer || !touched.contains($0))
+        }
+        endWhatIsTaken(missing, by: list, &actions)
+        endWhatHasLeft(ids, isNewer, &actions)
+        if doubtsNextEmptyList, wantedCount > 0, !list.contains(where: { isWanted($0.labels) }) {
             doubtsNextEmptyList = false
+            absent = Set(missing)
             actions.append(
                 .doubted(
                     "the first list after the connection came back is empty, where there were "
@@ -293,15 +312,18 @@ public struct EngineMachine {
             return actions
         }
         doubtsNextEmptyList = false
-        let isNewer = phase == .listing
-        let ids = Set(list.map(\.id))
-        for id in containers.keys.sorted()
-        where !ids.contains(id) && (isNewer || !touched.contains(id)) {
+        for id in missing {
             undescribed.remove(id)
-            if let container = containers.removeValue(forKey: id) {
-                actions.append(.left(container))
+            guard let container = containers.removeValue(forKey: id) else { continue }
+            guard !absent.contains(id), isWanted(container.facts.labels) else {
+                actions.append(.ended(container))
+                continue
             }
+            left[id] = container
+            actions.append(.left(container))
         }
+        absent = []
+        if !left.isEmpty { actions.append(.list(after: Self.secondLook)) }
         for facts in list where isNewer || !touched.contains(facts.id) {
             compare(facts, now: now, &actions)
         }
@@ -310,6 +332,33 @@ public struct EngineMachine {
         hasSettled = false
         goLive(now: now, &actions)
         return actions
+    }
+
+    /// Those whose address another container has now.
+    private mutating func endWhatIsTaken(
+        _ missing: [String], by list: [ContainerFacts], _ actions: inout [Action]
+    ) {
+        guard !missing.isEmpty || !left.isEmpty else { return }
+        let taken = Set(list.flatMap(\.places))
+        for id in missing + left.keys.sorted() {
+            guard let container = containers[id] ?? left[id],
+                container.facts.places.contains(where: { taken.contains($0) })
+            else { continue }
+            ended(id, &actions)
+        }
+    }
+
+    /// Those that the list before this one did not name, and this one does not either.
+    private mutating func endWhatHasLeft(
+        _ ids: Set<String>, _ isNewer: Bool, _ actions: inout [Action]
+    ) {
+        for (id, container) in left.sorted(by: { $0.key < $1.key }) {
+            if !ids.contains(id) {
+                guard isNewer || !touched.contains(id) else { continue }
+                actions.append(.ended(container))
+            }
+            left[id] = nil
+        }
     }
 
     /// What was heard before the list counts now.
