@@ -156,7 +156,8 @@ public final class Announcer {
             lease(EtcdProtocol.grantPath, EtcdProtocol.grant(seconds: seconds)) {
                 $0.granted($1, now: $2)
             }
-        case .put(let lease, let isDraining): put(lease, isDraining)
+        case .put(let lease, let isDraining, let condition): put(lease, isDraining, condition)
+        case .look: look()
         case .renew(let lease):
             self.lease(EtcdProtocol.keepAlivePath, EtcdProtocol.lease(lease)) {
                 $0.renewed($1, now: $2)
@@ -219,17 +220,46 @@ public final class Announcer {
         return options.prefix + name
     }
 
-    private func put(_ lease: Int64, _ isDraining: Bool) {
-        guard address != nil else { return findAddress { [self] in put(lease, isDraining) } }
+    private func put(
+        _ lease: Int64, _ isDraining: Bool, _ condition: AnnouncementMachine.Condition
+    ) {
+        guard address != nil else {
+            return findAddress { [self] in put(lease, isDraining, condition) }
+        }
         guard let key, let address else { return }
         var record = EtcdRecord(address: address.text)
         record.weight = options.weight
         record.version = options.version
         record.isBackup = options.isBackup
         record.isDraining = isDraining
-        let body = EtcdProtocol.put(key: key, value: record.text, lease: lease)
-        client.call(EtcdProtocol.putPath, body) { [self] result in
-            follow(result) { machine, _, now in machine.put(now: now) }
+        let body = EtcdProtocol.put(key: key, value: record.text, lease: lease, if: condition)
+        ask(EtcdProtocol.transactionPath, body, EtcdAnswer.hasSucceeded) { $0.put($1, now: $2) }
+    }
+
+    private func look() {
+        guard let key else { return }
+        let body = EtcdProtocol.get(key: key)
+        ask(EtcdProtocol.rangePath, body, EtcdAnswer.listing) {
+            $0.looked($1.entries.first, now: $2)
+        }
+    }
+
+    private func ask<Value>(
+        _ path: String, _ body: String,
+        _ read: @escaping ([UInt8]) throws(EtcdAnswer.Refusal) -> Value,
+        _ success:
+            @escaping (inout AnnouncementMachine, Value, LoopInstant) -> [AnnouncementMachine
+            .Action]
+    ) {
+        client.call(path, body) { [self] result in
+            let value = result.flatMap { answer in
+                do throws(EtcdAnswer.Refusal) {
+                    return Result<Value, EtcdMachine.Failure>.success(try read(answer))
+                } catch {
+                    return .failure(.refused(error))
+                }
+            }
+            follow(value, success)
         }
     }
 

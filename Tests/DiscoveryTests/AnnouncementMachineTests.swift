@@ -13,7 +13,7 @@ struct AnnouncementMachineTests {
             leaseSeconds: 9, endpointCount: endpointCount, needsLogin: false)
         _ = machine.begin()
         _ = machine.granted(grant, now: start)
-        _ = machine.put(now: start)
+        _ = machine.put(true, now: start)
         return machine
     }
 
@@ -22,19 +22,90 @@ struct AnnouncementMachineTests {
         var machine = AnnouncementMachine(leaseSeconds: 9, endpointCount: 1, needsLogin: true)
         #expect(machine.begin() == [.authenticate])
         #expect(machine.authenticated() == [.grant(seconds: 9)])
-        #expect(machine.granted(grant, now: start) == [.put(lease: 7, isDraining: false)])
-        #expect(machine.put(now: start) == [.say("registered", isBad: false)])
+        #expect(
+            machine.granted(grant, now: start) == [.put(lease: 7, isDraining: false, if: .always)])
+        #expect(machine.put(true, now: start) == [.say("registered", isBad: false)])
         #expect(machine.wakeAt == start + .seconds(3))
         #expect(machine.woke(now: start + .seconds(3)) == [.renew(lease: 7)])
-        #expect(machine.renewed(grant, now: start + .seconds(3)).isEmpty)
+        #expect(machine.renewed(grant, now: start + .seconds(3)) == [.look])
+        #expect(machine.looked(entry(7), now: start + .seconds(3)).isEmpty)
         #expect(machine.wakeAt == start + .seconds(6))
+    }
+
+    private func entry(_ lease: Int64) -> EtcdAnswer.KeyValue {
+        EtcdAnswer.KeyValue(key: "/a", value: "x", revision: 30, lease: lease)
+    }
+
+    private func renewed() -> AnnouncementMachine {
+        var machine = standing()
+        _ = machine.woke(now: start + .seconds(3))
+        _ = machine.renewed(grant, now: start + .seconds(3))
+        return machine
+    }
+
+    @Test("A key that is gone is written again, if it still is gone")
+    func deleted() {
+        var machine = renewed()
+        #expect(
+            machine.looked(nil, now: start) == [
+                .put(lease: 7, isDraining: false, if: .revision(0))
+            ])
+        var raced = machine
+        #expect(machine.put(true, now: start) == [.say("registered again", isBad: false)])
+        #expect(raced.put(false, now: start).isEmpty)
+        #expect(raced.woke(now: start + .seconds(6)) == [.renew(lease: 7)])
+    }
+
+    @Test("A key that another one has taken is left alone, and its goodbye is not ours")
+    func replaced() {
+        var machine = renewed()
+        let said = machine.looked(entry(8), now: start)
+        guard case .say(let sentence, isBad: true)? = said.first, said.count == 1 else {
+            Issue.record("\(said)")
+            return
+        }
+        #expect(sentence.contains("taken over"))
+        // Once, and until that one is gone.
+        _ = machine.woke(now: start + .seconds(6))
+        _ = machine.renewed(grant, now: start + .seconds(6))
+        #expect(machine.looked(entry(8), now: start + .seconds(6)).isEmpty)
+        var other = machine
+        _ = machine.woke(now: start + .seconds(9))
+        _ = machine.renewed(grant, now: start + .seconds(9))
+        #expect(
+            machine.looked(nil, now: start + .seconds(9)) == [
+                .put(lease: 7, isDraining: false, if: .revision(0))
+            ])
+        #expect(
+            other.leave(now: start + .seconds(9)) == [
+                .hangUp, .put(lease: 7, isDraining: true, if: .lease(7)),
+            ])
+        #expect(other.put(false, now: start + .seconds(9)) == [.drained])
+        #expect(other.finish(now: start + .seconds(9)) == [.hangUp, .revoke(lease: 7)])
+    }
+
+    @Test("A key under a lease that we had before is still ours")
+    func formerLease() {
+        var machine = standing()
+        _ = machine.woke(now: start + .seconds(3))
+        _ = machine.renewed(EtcdAnswer.Grant(lease: 7, seconds: 0), now: start + .seconds(3))
+        #expect(
+            machine.granted(EtcdAnswer.Grant(lease: 8, seconds: 9), now: start + .seconds(3))
+                == [.look])
+        #expect(
+            machine.looked(entry(7), now: start + .seconds(3)) == [
+                .put(lease: 8, isDraining: false, if: .revision(30))
+            ])
     }
 
     @Test("It says that it ends, and gives the lease back at its end")
     func leaving() {
         var machine = standing()
-        #expect(machine.leave(now: start) == [.hangUp, .put(lease: 7, isDraining: true)])
-        #expect(machine.put(now: start) == [.drained])
+        #expect(
+            machine.leave(now: start) == [
+                .hangUp, .put(lease: 7, isDraining: true, if: .lease(7)),
+            ])
+        #expect(machine.put(true, now: start) == [.drained])
         // A long farewell keeps the lease.
         #expect(machine.woke(now: start + .seconds(3)) == [.renew(lease: 7)])
         #expect(machine.renewed(grant, now: start + .seconds(3)).isEmpty)
@@ -87,9 +158,12 @@ struct AnnouncementMachineTests {
         #expect(said == 1)
         // The old lease is over for long.
         #expect(
-            machine.granted(EtcdAnswer.Grant(lease: 8, seconds: 9), now: now)
-                == [.put(lease: 8, isDraining: false)])
-        #expect(machine.put(now: now) == [.say("registered again", isBad: false)])
+            machine.granted(EtcdAnswer.Grant(lease: 8, seconds: 9), now: now) == [.look])
+        #expect(
+            machine.looked(nil, now: now) == [
+                .put(lease: 8, isDraining: false, if: .revision(0))
+            ])
+        #expect(machine.put(true, now: now) == [.say("registered again", isBad: false)])
     }
 
     @Test("With etcd away, the end is bounded")

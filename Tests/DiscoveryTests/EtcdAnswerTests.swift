@@ -26,7 +26,8 @@ struct EtcdAnswerTests {
         let cluster: UInt64 = 12_265_064_574_247_527_413
         let messages = try watch.map { try EtcdAnswer.watchMessage(bytes($0)) }
         let entry = EtcdAnswer.KeyValue(
-            key: "/lb/backends/shop/web-1", value: #"{"addr":"127.0.0.11:8080"}"#, revision: 2)
+            key: "/lb/backends/shop/web-1", value: #"{"addr":"127.0.0.11:8080"}"#, revision: 2,
+            lease: 3_254_028_893_173_445_383)
         #expect(
             messages == [
                 .created(EtcdAnswer.Header(cluster: cluster, revision: 1)),
@@ -117,8 +118,13 @@ struct EtcdAnswerTests {
                 == #"{"create_request":{"key":"L2Ev","range_end":"L2Ew","start_revision":"12","#
                 + #""prev_kv":true,"progress_notify":true}}"#)
         #expect(
-            EtcdProtocol.put(key: "/a/b", value: "c", lease: 5)
-                == #"{"key":"L2EvYg==","value":"Yw==","lease":"5"}"#)
+            EtcdProtocol.put(key: "/a/b", value: "c", lease: 5, if: .lease(5))
+                == #"{"compare":[{"key":"L2EvYg==","target":"LEASE","lease":"5"}],"#
+                + #""success":[{"request_put":{"key":"L2EvYg==","value":"Yw==","lease":"5"}}]}"#)
+        #expect(
+            EtcdProtocol.put(key: "/a/b", value: "c", lease: 5, if: .always)
+                == #"{"compare":[],"success":[{"request_put":"#
+                + #"{"key":"L2EvYg==","value":"Yw==","lease":"5"}}]}"#)
         #expect(EtcdProtocol.quoted("a\"\\\n\u{1}ä") == #""a\"\\\u000a\u0001ä""#)
     }
 

@@ -293,6 +293,28 @@ struct EtcdTests {
         #expect(try etcd.control("get", key("a")).isEmpty)
     }
 
+    @Test("Of two that overlap under one name, the later one keeps its key when the other ends")
+    func overlapping() throws {
+        let etcd = try EtcdCluster()
+        let servers = try ["old", "new"].map { try NginxServer(text: $0) }
+        func value() -> String { (try? etcd.control("get", key("a"))) ?? "" }
+        let old = try announce(etcd, "a", servers[0], ["--drain", "100ms"])
+        #expect(eventually { value().contains(":\(servers[0].port)") }, "\(old.log)")
+        let new = try announce(etcd, "a", servers[1])
+        #expect(eventually { value().contains(":\(servers[1].port)") }, "\(new.log)")
+        #expect(eventually { old.log.contains("taken over by another one") }, "\(old.log)")
+        old.terminate()
+        #expect(old.waitForEnd() == .exited(0), "\(old.log)")
+        #expect(value().contains(":\(servers[1].port)"), "\(value())")
+        #expect(!value().contains("draining"), "\(value())")
+        // Somebody deletes it: it is written again while its lease lives.
+        try etcd.delete(key("a"))
+        #expect(eventually { value().contains(":\(servers[1].port)") }, "\(new.log)")
+        new.terminate()
+        #expect(new.waitForEnd() == .exited(0), "\(new.log)")
+        #expect(value().isEmpty)
+    }
+
     // MARK: Three members
 
     @Test(

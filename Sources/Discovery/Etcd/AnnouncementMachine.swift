@@ -4,7 +4,9 @@ public import Timing
 /// end after it has said that it is about to end. No sockets and no clock.
 ///
 /// ```
-///   begin ──▶ authenticating ──▶ granting ──▶ putting ──▶ standing ⇄ renewing
+///                                                ┌── lost ◀── looking ◀─┐
+///                                                ▼             │ ours   │
+///   begin ──▶ authenticating ──▶ granting ──▶ putting ──▶ standing ─▶ renewing
 ///                  ▲                ▲             │          │  │
 ///                  │                └─────────────┴──────────┘  │ leave()
 ///                  │      the lease has ended, or may have      ▼
@@ -13,6 +15,10 @@ public import Timing
 ///                                                          over ◀── revoking ◀
 /// ```
 ///
+/// - The key is ours while it stands under a lease of ours, whatever its name: whoever registers
+///   last under a name has it, and what the one before does at its end concerns its own lease
+///   only. After each renewal the key is looked at: one that is gone is written again, one that
+///   is another's is left alone until it is gone.
 /// - A lease that could not be renewed for its whole life is taken for ended: another one is
 ///   granted, and the key written again under it.
 /// - What fails goes on with the next member, at once while there is one that has not been tried.
@@ -21,7 +27,10 @@ public struct AnnouncementMachine {
     public enum Action: Equatable, Sendable {
         case authenticate
         case grant(seconds: Int)
-        case put(lease: Int64, isDraining: Bool)
+        /// ``put(_:now:)`` follows.
+        case put(lease: Int64, isDraining: Bool, if: Condition)
+        /// Asks for the key; ``looked(_:now:)`` follows.
+        case look
         case renew(lease: Int64)
         case revoke(lease: Int64)
         case hangUp
@@ -34,9 +43,18 @@ public struct AnnouncementMachine {
         case over
     }
 
+    /// What the key must be for a write to be carried out.
+    public enum Condition: Equatable, Sendable {
+        case always
+        /// It stands under this lease.
+        case lease(Int64)
+        /// It was changed last in this revision; 0: it does not exist.
+        case revision(Int64)
+    }
+
     private enum Phase: Equatable {
         case paused(until: LoopInstant)
-        case authenticating, granting, putting, standing, renewing
+        case authenticating, granting, looking, putting, standing, renewing
         case withdrawing, waiting, revoking, over
     }
 
@@ -50,11 +68,15 @@ public struct AnnouncementMachine {
     private var phase = Phase.paused(until: .zero)
     private var hasToken = false
     private var lease: Int64?
+    /// Those that we had before and that may not have ended yet, the newest last.
+    private var formerLeases: [Int64] = []
     private var leaseEnds = LoopInstant.zero
     private var renewAt = LoopInstant.zero
     private var failureCount = 0
     private var hasStood = false
     private var isLost = false
+    /// Another one has registered under the same name.
+    private var isReplaced = false
     /// Once the server leaves: when nobody waits for etcd any more.
     private var farewellBy: LoopInstant?
     private var isDraining = false
@@ -95,8 +117,16 @@ public struct AnnouncementMachine {
             phase = .revoking
             return [.revoke(lease: lease)]
         }
-        phase = isDraining ? .withdrawing : .putting
-        return [.put(lease: lease, isDraining: isDraining)]
+        if isDraining {
+            phase = .withdrawing
+            return [.put(lease: lease, isDraining: true, if: .lease(lease))]
+        }
+        if hasStood {
+            phase = .looking
+            return [.look]
+        }
+        phase = .putting
+        return [.put(lease: lease, isDraining: false, if: .always)]
     }
 
     public mutating func woke(now: LoopInstant) -> [Action] {
@@ -121,7 +151,12 @@ public struct AnnouncementMachine {
     }
 
     private mutating func forgetEndedLease(now: LoopInstant) {
-        if lease != nil, now >= leaseEnds { lease = nil }
+        if lease != nil, now >= leaseEnds { giveUpLease() }
+    }
+
+    private mutating func giveUpLease() {
+        if let lease { formerLeases = formerLeases.suffix(7) + [lease] }
+        lease = nil
     }
 
     public mutating func authenticated() -> [Action] {
@@ -137,10 +172,16 @@ public struct AnnouncementMachine {
         return begin()
     }
 
-    public mutating func put(now: LoopInstant) -> [Action] {
+    /// - Parameter isDone: whether the key was what it had to be.
+    public mutating func put(_ isDone: Bool, now: LoopInstant) -> [Action] {
         switch phase {
+        case .putting where !isDone:
+            // It has changed since it was looked at; the next renewal looks again.
+            phase = .standing
+            return []
         case .putting:
             phase = .standing
+            isReplaced = false
             failureCount = 0
             let sentence = hasStood ? "registered again" : "registered"
             hasStood = true
@@ -153,19 +194,44 @@ public struct AnnouncementMachine {
         }
     }
 
+    /// - Parameter entry: the key as it is; `nil` when there is none.
+    public mutating func looked(_ entry: EtcdAnswer.KeyValue?, now: LoopInstant) -> [Action] {
+        guard phase == .looking, let lease else { return [] }
+        failureCount = 0
+        isLost = false
+        if let entry, entry.lease != lease, !formerLeases.contains(entry.lease) {
+            phase = .standing
+            guard !isReplaced else { return [] }
+            isReplaced = true
+            return [
+                .say(
+                    "has been taken over by another one of this name; it is written again when "
+                        + "that one is gone", isBad: true)
+            ]
+        }
+        if entry?.lease == lease {
+            phase = .standing
+            isReplaced = false
+            return []
+        }
+        phase = .putting
+        return [.put(lease: lease, isDraining: false, if: .revision(entry?.revision ?? 0))]
+    }
+
     public mutating func renewed(_ grant: EtcdAnswer.Grant, now: LoopInstant) -> [Action] {
         guard phase == .renewing || phase == .waiting else { return [] }
         guard grant.seconds > 0 else {
             guard phase == .renewing else { return [] }
             // It ended while etcd or we were away.
-            lease = nil
+            giveUpLease()
             return begin()
         }
         prolong(now: now)
         failureCount = 0
         isLost = false
-        if phase == .renewing { phase = .standing }
-        return []
+        guard phase == .renewing else { return [] }
+        phase = .looking
+        return [.look]
     }
 
     private mutating func prolong(now: LoopInstant) {
@@ -234,7 +300,7 @@ public struct AnnouncementMachine {
             }
             // NotFound: etcd does not know the lease any more.
             if refusal.code == 5 {
-                lease = nil
+                giveUpLease()
                 if phase == .revoking {
                     phase = .over
                     return [.over]

@@ -33,11 +33,16 @@ public enum EtcdAnswer {
         public var key: String
         public var value: String
         public var revision: Int64
+        /// Under which it stands; 0 for none.
+        public var lease: Int64
 
-        public init(key: String = "", value: String = "", revision: Int64 = 0) {
+        public init(
+            key: String = "", value: String = "", revision: Int64 = 0, lease: Int64 = 0
+        ) {
             self.key = key
             self.value = value
             self.revision = revision
+            self.lease = lease
         }
     }
 
@@ -98,6 +103,24 @@ public enum EtcdAnswer {
             }
         }
         return listing
+    }
+
+    /// Whether a transaction found what it was to find, and was carried out.
+    public static func hasSucceeded(_ body: [UInt8]) throws(Refusal) -> Bool {
+        var hasSucceeded = false
+        var isEtcds = false
+        try read(body) { (reader, key) throws(JSONReader.Mistake) in
+            switch key {
+            case "header":
+                isEtcds = true
+                try reader.skipValue()
+            // Left out when it is false.
+            case "succeeded": hasSucceeded = try reader.readBoolean() ?? false
+            default: try reader.skipValue()
+            }
+        }
+        guard isEtcds else { throw Refusal(code: nil, message: "its answer is not one of etcd's") }
+        return hasSucceeded
     }
 
     public static func token(_ body: [UInt8]) throws(Refusal) -> String {
@@ -239,6 +262,7 @@ public enum EtcdAnswer {
             case "key": entry.key = try text(&reader)
             case "value": entry.value = try text(&reader)
             case "mod_revision": entry.revision = try number(&reader) ?? 0
+            case "lease": entry.lease = try number(&reader) ?? 0
             default: try reader.skipValue()
             }
         }

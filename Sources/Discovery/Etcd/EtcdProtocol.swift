@@ -3,7 +3,7 @@ public enum EtcdProtocol {
     public static let authenticatePath = "/v3/auth/authenticate"
     public static let rangePath = "/v3/kv/range"
     public static let watchPath = "/v3/watch"
-    public static let putPath = "/v3/kv/put"
+    public static let transactionPath = "/v3/kv/txn"
     public static let grantPath = "/v3/lease/grant"
     public static let keepAlivePath = "/v3/lease/keepalive"
     public static let revokePath = "/v3/lease/revoke"
@@ -28,9 +28,25 @@ public enum EtcdProtocol {
             + "\"prev_kv\":true,\"progress_notify\":true}}"
     }
 
-    public static func put(key: String, value: String, lease: Int64) -> String {
-        "{\"key\":\"\(Base64.encode(key.utf8))\",\"value\":\"\(Base64.encode(value.utf8))\","
-            + "\"lease\":\"\(lease)\"}"
+    /// One key, with its lease.
+    public static func get(key: String) -> String {
+        "{\"key\":\"\(Base64.encode(key.utf8))\"}"
+    }
+
+    /// Writes a key under a lease, if it still is what `condition` says.
+    public static func put(
+        key: String, value: String, lease: Int64, if condition: AnnouncementMachine.Condition
+    ) -> String {
+        let name = "\"key\":\"\(Base64.encode(key.utf8))\""
+        let comparison =
+            switch condition {
+            case .always: ""
+            case .lease(let lease): "{\(name),\"target\":\"LEASE\",\"lease\":\"\(lease)\"}"
+            case .revision(let revision):
+                "{\(name),\"target\":\"MOD\",\"mod_revision\":\"\(revision)\"}"
+            }
+        return "{\"compare\":[\(comparison)],\"success\":[{\"request_put\":{\(name),"
+            + "\"value\":\"\(Base64.encode(value.utf8))\",\"lease\":\"\(lease)\"}}]}"
     }
 
     public static func grant(seconds: Int) -> String { "{\"TTL\":\"\(seconds)\"}" }
