@@ -88,6 +88,8 @@ final class AdminServer {
     private let path: String
     private let handler: Handler
     private var listener: OpenSocket?
+    /// Of our socket: who ends does not remove the one of who took its place.
+    private var file: File.Identity?
     private var watch: ControlLoop.Watch?
     private var connections: [ObjectIdentifier: AdminConnection] = [:]
 
@@ -100,6 +102,7 @@ final class AdminServer {
     func listen(mode: UInt16) throws(Errno) {
         let listener = OpenSocket(try UnixSocket.listen(at: path, mode: mode, backlog: 64))
         self.listener = listener
+        file = File.identity(of: path)
         watch = try loop.watch(listener.descriptor, .level) { [unowned self] _ in accept() }
     }
 
@@ -107,7 +110,7 @@ final class AdminServer {
     func close() {
         guard let listener else { return }
         if let watch { loop.unwatch(listener.descriptor, watch) }
-        File.remove(path)
+        if let file { File.remove(path, if: file) }
         self.listener = nil
     }
 

@@ -92,10 +92,7 @@ extension ControlPlane {
             afterEveryLoop { [unowned self] in
                 for listener in removedListeners {
                     listener.isClosed = true
-                    // Unless it has come back meanwhile.
-                    if !listeners.contains(where: { $0.address == listener.address }) {
-                        listener.address.removeFile()
-                    }
+                    listener.address.remove(listener.file)
                 }
                 releaseListeners()
             }
@@ -195,6 +192,7 @@ extension ControlPlane {
                 new.close()
                 continue
             }
+            listener.file = new.file
             for (mailbox, socket) in zip(mailboxes, new.sockets) {
                 mailbox.post(.listen(listener: listener.id, socket: socket))
             }

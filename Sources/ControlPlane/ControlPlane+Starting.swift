@@ -129,9 +129,12 @@ extension ControlPlane {
     struct OpenedListener {
         var address: ListenAddress
         var sockets: [CInt]
+        /// Of a Unix socket.
+        var file: File.Identity?
 
         /// Nobody will listen there after all.
         func close() {
+            address.remove(file)
             for socket in sockets { _ = FileDescriptor(owning: socket) }
         }
     }
@@ -172,9 +175,10 @@ extension ControlPlane {
                     opened.sockets.append(socket.release())
                 }
             case .unix(let path):
-                listener.address.removeFile()
+                listener.address.removeDeadFile()
                 let socket = try UnixSocket.listen(
                     at: path, mode: listener.socketMode, backlog: Self.backlog)
+                opened.file = listener.address.file
                 for _ in 1..<loopCount {
                     opened.sockets.append(try UnixSocket.share(socket).release())
                 }

@@ -64,7 +64,7 @@ extension ControlPlane {
         let lostCount = accessLog.flush()
         if lostCount > 0 { log.warning("\(Self.sentence(aboutLost: lostCount))") }
         adminServer?.close()
-        for listener in listeners + retiredListeners { listener.address.removeFile() }
+        for listener in listeners + retiredListeners { listener.address.remove(listener.file) }
         // A service and its servers hold each other.
         for service in services { service.servers = [] }
         for _ in 0..<100 where !sentences.flush() { ThisProcess.sleep(.milliseconds(10)) }

@@ -136,6 +136,8 @@ final class ListenerEntry {
     var configuration: ListenerConfiguration
     /// Removed, and no loop listens there any more.
     var isClosed = false
+    /// Of a Unix socket.
+    var file: File.Identity?
 
     init(_ configuration: ListenerConfiguration, id: Int) {
         self.id = id
@@ -169,10 +171,23 @@ extension ListenAddress {
         }
     }
 
-    /// Removes the file of a Unix socket on which nobody listens any more.
-    func removeFile() {
-        guard case .unix(let path) = self, path.hasPrefix("/"), File.isSocket(path) else { return }
-        File.remove(path)
+    /// The path of the file of a Unix socket; none for a name without a file.
+    private var filePath: String? {
+        guard case .unix(let path) = self, path.hasPrefix("/") else { return nil }
+        return path
+    }
+
+    /// Which file stands there.
+    var file: File.Identity? { filePath.flatMap { File.identity(of: $0) } }
+
+    /// Removes our own file, and not that of another process that listens there by now.
+    func remove(_ file: File.Identity?) {
+        if let filePath, let file { File.remove(filePath, if: file) }
+    }
+
+    /// Removes the file of a Unix socket on which nobody listens any more, whoever made it.
+    func removeDeadFile() {
+        if let filePath, File.isSocket(filePath) { File.remove(filePath) }
     }
 }
 

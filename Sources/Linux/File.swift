@@ -46,6 +46,30 @@ public enum File {
     /// Harmless when there is none.
     public static func remove(_ path: String) { _ = unsafe unlink(path) }
 
+    /// Which file it is, whatever it is called: another one may have taken its name, and, when it
+    /// is gone, its number. Its time is that of its content, which for a socket is that of its
+    /// making.
+    public struct Identity: Equatable, Sendable {
+        var device: UInt64
+        var inode: UInt64
+        var seconds: Int
+        var nanoseconds: Int
+    }
+
+    /// - Returns: `nil` when there is no such file. Links are not followed.
+    public static func identity(of path: String) -> Identity? {
+        var facts = stat()
+        guard unsafe lstat(path, &facts) == 0 else { return nil }
+        return Identity(
+            device: UInt64(facts.st_dev), inode: UInt64(facts.st_ino),
+            seconds: facts.st_mtim.tv_sec, nanoseconds: facts.st_mtim.tv_nsec)
+    }
+
+    /// Removes a file if it still is the one that it was; harmless when there is none.
+    public static func remove(_ path: String, if identity: Identity) {
+        if self.identity(of: path) == identity { remove(path) }
+    }
+
     /// Makes a directory; one that exists already is fine.
     public static func makeDirectory(_ path: String, mode: UInt16) throws(Errno) {
         guard unsafe mkdir(path, mode_t(mode)) != 0, errno != EEXIST else { return }

@@ -79,6 +79,41 @@ struct UnixSocketTests {
         #expect(eventually { (try? ScriptedClient(path: plain)) != nil })
     }
 
+    @Test("Who ends leaves the sockets of who took its place alone")
+    func successor() throws {
+        let path = directory.file("a.sock")
+        let slow = try ScriptedServer(isRecording: false) { peer, _ in _ = try peer.readToEnd() }
+        var plan = ProxyPlan()
+        plan.listeners = "unix: { address: \"unix:\(path)\" }"
+        plan.servers = [slow.address]
+        let old = try ProxyProcess(plan)
+        let waiting = try ScriptedClient(path: path)
+        try waiting.send(get("/"))
+        #expect(eventually { slow.connectionCount == 1 })
+        // It finishes what it has, and listens no more.
+        old.process.terminate()
+        #expect(eventually { (try? ScriptedClient(path: path)) == nil }, "\(old.log)")
+        try FileManager.default.removeItem(atPath: old.socket)
+        try directory.write(
+            "listeners: { web: { address: \"unix:\(path)\" } }\n"
+                + "services: { app: { servers: [3001], health: off } }\n"
+                + "admin: { socket: \(old.socket) }\n", to: "new.yaml")
+        let new = try ChildProcess(
+            ProxyProcess.executable, ["run", "-c", directory.file("new.yaml")])
+        func answers() -> [Bool] {
+            [path, old.socket].map { (try? ScriptedClient(path: $0)) != nil }
+        }
+        #expect(eventually { answers() == [true, true] }, "\(new.log)")
+        old.process.terminate()
+        _ = old.process.waitForEnd()
+        #expect(answers() == [true, true], "\(old.log)")
+        new.terminate()
+        _ = new.waitForEnd()
+        for file in [path, old.socket] {
+            #expect(!FileManager.default.fileExists(atPath: file), "\(file)")
+        }
+    }
+
     @Test("A path that another program answers on is in use; one that was left behind is not")
     func taken() throws {
         let path = directory.file("a.sock")
