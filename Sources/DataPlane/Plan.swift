@@ -129,16 +129,31 @@ struct Plan: ~Copyable {
         return true
     }
 
+    /// The same for one that an application could take for it (``FieldName/folded(_:)``).
+    func readsLike(_ bytes: RawSpan, _ range: ByteRange, _ name: ByteRange) -> Bool {
+        guard range.count == name.count else { return false }
+        for offset in 0..<Int(range.count) {
+            let a = FieldName.folded(bytes.byte(range.lower + offset))
+            if a != FieldName.folded(text[name.lower + offset]) { return false }
+        }
+        return true
+    }
+
     /// Whether a route takes the named field away.
-    func isRemoved(_ bytes: RawSpan, _ range: ByteRange, _ edits: HeadEdits) -> Bool {
+    ///
+    /// - Parameter foldsSeparators: with every field that reads like it, as a client could send.
+    func isRemoved(
+        _ bytes: RawSpan, _ range: ByteRange, _ edits: HeadEdits, foldsSeparators: Bool
+    ) -> Bool {
         var position = edits.removals.lower
         while position < edits.removals.upper {
             // Each name is stored behind its length.
             let length = Int(text[position])
-            if length == Int(range.count),
-                isName(bytes, range, ByteRange(position + 1, position + 1 + length))
-            {
-                return true
+            if length == Int(range.count) {
+                let name = ByteRange(position + 1, position + 1 + length)
+                if foldsSeparators ? readsLike(bytes, range, name) : isName(bytes, range, name) {
+                    return true
+                }
             }
             position += 1 + length
         }
@@ -288,6 +303,8 @@ struct ListenerPlan: BitwiseCopyable {
     /// Known fields that are not copied from requests and responses, because ours take their
     /// place.
     var replacedRequestFields = FieldNameSet()
+    /// The same where the peer is a proxy whose word counts.
+    var replacedTrustedFields = FieldNameSet()
     var replacedResponseFields = FieldNameSet()
 
     init() {}
@@ -339,6 +356,7 @@ struct ListenerPlan: BitwiseCopyable {
         // Only we say who has shown a certificate.
         replacedRequestFields.insert(.xClientCertSubject)
         replacedRequestFields.insert(.xClientCertFingerprint)
+        replacedRequestFields.insert(.reservedLookalike)
         switch configuration.headers.forwarded {
         case .xForwarded: forwarding = .xForwarded
         case .rfc7239: forwarding = .rfc7239
@@ -348,13 +366,22 @@ struct ListenerPlan: BitwiseCopyable {
         if forwarding != [] {
             // All of them, whichever we send: a server must not believe a client's own word in
             // the form that we do not use.
-            for name: FieldName in [.xForwardedFor, .xForwardedProto, .xForwardedHost, .forwarded] {
+            for name: FieldName in [
+                .xForwardedFor, .xForwardedProto, .xForwardedHost, .forwarded,
+                .forwardedLookalike, .xForwardedPort, .otherXForwarded, .xRealIP,
+            ] {
                 replacedRequestFields.insert(name)
             }
         }
         if let name = configuration.headers.requestID {
             requestIDName = store.add(name)
             hasUsualIDName = name.lowercased() == "x-request-id"
+            if hasUsualIDName { replacedRequestFields.insert(.requestIDLookalike) }
+        }
+        replacedTrustedFields = replacedRequestFields
+        // Beside those that we continue, a proxy in front has more to say of its client.
+        for name: FieldName in [.xForwardedPort, .otherXForwarded, .xRealIP] {
+            replacedTrustedFields.remove(name)
         }
         switch configuration.headers.server {
         case .keep: break
@@ -365,13 +392,13 @@ struct ListenerPlan: BitwiseCopyable {
         }
     }
 
-    /// Whether a field line is the request's identifier, which ours replaces.
+    /// Whether a field line is the request's identifier, which ours replaces, or reads like it.
     func isRequestID(_ line: FieldLine, _ bytes: RawSpan, _ text: RawSpan) -> Bool {
         if hasUsualIDName { return line.name == .xRequestID && !requestIDName.isEmpty }
         guard line.nameRange.count == requestIDName.count else { return false }
         for offset in 0..<Int(requestIDName.count) {
-            let a = bytes.byte(line.nameRange.lower + offset) | 0x20
-            if a != text.byte(requestIDName.lower + offset) | 0x20 { return false }
+            let a = FieldName.folded(bytes.byte(line.nameRange.lower + offset))
+            if a != FieldName.folded(text.byte(requestIDName.lower + offset)) { return false }
         }
         return true
     }

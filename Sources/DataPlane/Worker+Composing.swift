@@ -83,7 +83,10 @@ extension Worker where Kernel: ~Copyable {
         appendHost(bytes, turn)
         scratch.value.append("\r\n")
 
-        let replaced = plan.value.listeners[listener].replacedRequestFields
+        let replaced =
+            turn.value.isTrusted
+            ? plan.value.listeners[listener].replacedTrustedFields
+            : plan.value.listeners[listener].replacedRequestFields
         let edits = plan.value.routePlans[route].requestEdits
         var runStart = head.fieldsStart
         for index in 0..<fields.count {
@@ -94,7 +97,8 @@ extension Worker where Kernel: ~Copyable {
                     && plan.value.listeners[listener].isRequestID(
                         line, bytes, plan.value.text.bytes))
                 || (edits.hasRemovals
-                    && plan.value.isRemoved(bytes, line.nameRange, edits))
+                    && plan.value.isRemoved(
+                        bytes, line.nameRange, edits, foldsSeparators: true))
             guard isDropped else { continue }
             append(bytes, from: runStart, to: line.lineRange.lower)
             runStart = line.lineRange.upper
@@ -346,7 +350,8 @@ extension Worker where Kernel: ~Copyable {
                     && plan.value.listeners[listener].isRequestID(
                         line, bytes, plan.value.text.bytes))
                 || (edits.hasRemovals
-                    && plan.value.isRemoved(bytes, line.nameRange, edits))
+                    && plan.value.isRemoved(
+                        bytes, line.nameRange, edits, foldsSeparators: false))
             guard isDropped else { continue }
             append(bytes, from: runStart, to: line.lineRange.lower)
             runStart = line.lineRange.upper

@@ -21,8 +21,6 @@ public enum FieldName: UInt8, Sendable, BitwiseCopyable, CaseIterable {
     case server
     case userAgent
     case accept
-    case acceptEncoding
-    case acceptLanguage
     case forwarded
     case xForwardedFor
     case xForwardedProto
@@ -57,14 +55,30 @@ public enum FieldName: UInt8, Sendable, BitwiseCopyable, CaseIterable {
     case tracestate
     case origin
     case referer
-    case etag
-    case lastModified
-    case contentLocation
-    case altSvc
     case earlyData
     case secWebSocketKey
     case xClientCertSubject
     case xClientCertFingerprint
+    /// Any X-Forwarded-* that has no case of its own.
+    case otherXForwarded
+    /// Reads like X-Forwarded-*, X-Real-IP or Forwarded once `_` and `.` are read as `-`, which
+    /// is how CGI, WSGI and their kin read every name. The same of the next two.
+    case forwardedLookalike
+    /// Reads like X-Request-Id.
+    case requestIDLookalike
+    /// Reads like a field that frames a message, ends at this hop, or tells of the certificate
+    /// of a client.
+    case reservedLookalike
+
+    /// Stands for one name, so that two lines with it have the same name.
+    public var isOneName: Bool {
+        switch self {
+        case .other, .otherXForwarded, .forwardedLookalike, .requestIDLookalike,
+            .reservedLookalike:
+            false
+        default: true
+        }
+    }
 
     /// Concerns one connection, and is never forwarded as it came (RFC 9110 §7.6.1).
     ///
@@ -89,7 +103,8 @@ public enum FieldName: UInt8, Sendable, BitwiseCopyable, CaseIterable {
         switch self {
         case .host, .contentLength, .transferEncoding, .contentType, .contentEncoding,
             .contentRange, .via, .forwarded, .xForwardedFor, .xForwardedProto, .xForwardedHost,
-            .xForwardedPort, .xRealIP, .authorization, .cookie, .setCookie, .cacheControl,
+            .xForwardedPort, .xRealIP, .otherXForwarded, .authorization, .cookie, .setCookie,
+            .cacheControl,
             .expect, .location, .date:
             true
         default: false
@@ -100,9 +115,8 @@ public enum FieldName: UInt8, Sendable, BitwiseCopyable, CaseIterable {
     /// meaning after the content, and are dropped there (RFC 9110 §6.5.1).
     public var isForbiddenInTrailers: Bool {
         switch self {
-        case .other, .proxyStatus, .etag, .traceparent, .tracestate, .server, .userAgent,
-            .referer, .altSvc, .lastModified, .contentLocation, .accept, .acceptEncoding,
-            .acceptLanguage:
+        case .other, .proxyStatus, .traceparent, .tracestate, .server, .userAgent, .referer,
+            .accept:
             false
         default: true
         }
@@ -122,5 +136,9 @@ public struct FieldNameSet: Sendable, BitwiseCopyable, Equatable {
 
     public mutating func insert(_ name: FieldName) {
         bits |= 1 &<< UInt64(name.rawValue)
+    }
+
+    public mutating func remove(_ name: FieldName) {
+        bits &= ~(1 &<< UInt64(name.rawValue))
     }
 }

@@ -137,7 +137,7 @@ extension HeadParser {
         while index < fields.count {
             let line = fields[index]
             if line.name == name,
-                name != .other || input.equalsIgnoringCase(line.nameRange, input, option)
+                name.isOneName || input.equalsIgnoringCase(line.nameRange, input, option)
             {
                 fields[index].isHopByHop = true
                 facts.hasHopByHopLines = true

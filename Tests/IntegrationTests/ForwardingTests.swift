@@ -72,6 +72,74 @@ struct ForwardingTests {
         #expect(request["Host"] == "shop.test:81")
     }
 
+    /// What an application may believe because a proxy says it, and names that it could take for
+    /// one of these.
+    private static let claims = [
+        "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Ssl", "X-Forwarded-Scheme",
+        "X-Forwarded-Server", "X-Forwarded-User", "X-Real-IP",
+    ]
+    private static let lookalikes = [
+        "X_Forwarded_For", "X.Forwarded.For", "X-Forwarded_Proto", "x_forwarded_prefix",
+        "X_Real_IP", "X_Request_Id", "Content_Length", "Transfer_Encoding",
+    ]
+    private static let certificates = [
+        "X-Client-Cert-Subject", "X-Client-Cert-Fingerprint", "X_Client_Cert_Subject",
+        "X.Client-Cert.Fingerprint",
+    ]
+    private static var forged: String {
+        (claims + lookalikes + certificates).map { "\($0): forged\r\n" }.joined()
+    }
+
+    @Test("What only a proxy may say does not come through from a client, however it is spelt")
+    func claimsOfClients() throws {
+        for mode in ["x-forwarded", "rfc7239", "both"] {
+            let (request, _) = try seen(
+                get(fields: Self.forged + "X_Custom.Name: 1\r\n"),
+                listener: "headers: { forwarded: \(mode) }")
+            let names = request.fields.filter { $0.value == "forged" }.map(\.name)
+            #expect(names == [], "\(mode)")
+            #expect(request["X_Custom.Name"] == "1")
+        }
+    }
+
+    @Test("A trusted proxy may say more of its client, but not of certificates nor in disguise")
+    func claimsOfProxies() throws {
+        let (request, _) = try seen(
+            get(fields: Self.forged), listener: "trusted_proxies: [127.0.0.0/8]")
+        let names = request.fields.filter { $0.value == "forged" }.map(\.name)
+        #expect(names == Self.claims)
+    }
+
+    @Test("forwarded: off leaves these fields alone, but for those of certificates and framing")
+    func claimsWithoutForwarding() throws {
+        let (request, _) = try seen(
+            get(fields: Self.forged), listener: "headers: { forwarded: off, request_id: off }")
+        let names = request.fields.filter { $0.value == "forged" }.map(\.name)
+        #expect(
+            names == Self.claims
+                + Self.lookalikes.filter { !["Content_Length", "Transfer_Encoding"].contains($0) })
+    }
+
+    @Test("A field that a route or the listener sets cannot be given under a name that reads alike")
+    func claimsOfOurOwn() throws {
+        let server = try ScriptedServer { _ in ok("x") }
+        var plan = ProxyPlan(
+            servers: [server.port], listener: "headers: { request_id: X-Trace-Id }")
+        plan.rest = """
+            routes:
+              - service: app
+                set_headers: { request: { X-Role: guest } }
+                remove_headers: { request: [X-Internal] }
+            """
+        let proxy = try ProxyProcess(plan)
+        let names = ["X-Role", "X_Role", "x.role", "X-Internal", "X_Internal", "X_Trace.Id"]
+        _ = try proxy.ask(get(fields: names.map { "\($0): forged\r\n" }.joined()))
+        let request = try #require(server.requests.first)
+        #expect(request.fields.filter { $0.value == "forged" }.map(\.name) == [])
+        #expect(request.values("X-Role") == ["guest"])
+        #expect(request["X-Trace-Id"] != nil)
+    }
+
     @Test("A trusted proxy's X-Forwarded-For is continued")
     func trusted() throws {
         let (request, _) = try seen(
