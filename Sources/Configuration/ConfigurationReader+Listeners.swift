@@ -72,6 +72,8 @@ extension ConfigurationReader {
                 readListenerLimits(field, into: &listener.limits)
             case "headers":
                 readListenerHeaders(field, into: &listener.headers)
+            case "paths":
+                readListenerPaths(field, into: &listener.paths)
             default:
                 break
             }
@@ -362,6 +364,22 @@ extension ConfigurationReader {
                 }
             default:
                 break
+            }
+        }
+    }
+
+    private func readListenerPaths(
+        _ field: Field, into paths: inout ListenerConfiguration.Paths
+    ) {
+        eachField(of: field.value, as: .named(.listenerPaths), at: field.path) { field in
+            switch field.key {
+            case "merge_slashes":
+                read(field, into: &paths.mergesSlashes, Value.boolean)
+            case "ambiguous":
+                read(field, into: &paths.ambiguous) {
+                    Value.word($0, of: ListenerConfiguration.Paths.Ambiguous.self)
+                }
+            default: break
             }
         }
     }

@@ -48,6 +48,7 @@ public struct ListenerConfiguration: Equatable, Sendable {
     public var timeouts = Timeouts()
     public var limits = Limits()
     public var headers = Headers()
+    public var paths = Paths()
 
     public init(name: String, address: ListenAddress) {
         self.name = name
@@ -134,6 +135,22 @@ public struct ListenerConfiguration: Equatable, Sendable {
         public var bodyBytes: UInt64?
         /// HTTP/2 streams that one client may have open at once.
         public var concurrentStreams = 128
+        public init() {}
+    }
+
+    /// How the path of a request is read.
+    public struct Paths: Equatable, Sendable {
+        /// What happens to a path with an encoded slash, a backslash or parameters.
+        public enum Ambiguous: String, Sendable, BitwiseCopyable, CaseIterable {
+            /// It is refused when an application that decodes slashes or leaves out parameters
+            /// would find it at another route.
+            case compare
+            case refuse, pass
+        }
+
+        /// A slash behind a slash is none.
+        public var mergesSlashes = true
+        public var ambiguous = Ambiguous.compare
         public init() {}
     }
 

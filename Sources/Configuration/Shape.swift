@@ -20,7 +20,7 @@ struct Shape: Sendable {
     }
 
     enum Name: String, Sendable, CaseIterable {
-        case root, listener, listenerTimeouts, listenerLimits, listenerHeaders
+        case root, listener, listenerTimeouts, listenerLimits, listenerHeaders, listenerPaths
         case route, redirect, respond, headerChanges, headerNames
         case defaults, service, server, balance, health, outliers, retries, timeouts, limits
         case connections, process, log, accessLog, admin, tls, certificate, serverTLS
@@ -41,6 +41,7 @@ struct Shape: Sendable {
         case .listenerTimeouts: listenerTimeouts
         case .listenerLimits: listenerLimits
         case .listenerHeaders: listenerHeaders
+        case .listenerPaths: listenerPaths
         case .route: route
         case .redirect: redirect
         case .respond: respond
@@ -110,6 +111,7 @@ struct Shape: Sendable {
             yes("routes"), yes("proxy_protocol"),
             yes("trusted_proxies"), yes("tls", .tls), yes("timeouts", .listenerTimeouts),
             yes("limits", .listenerLimits), yes("headers", .listenerHeaders),
+            yes("paths", .listenerPaths),
         ])
     private static let listenerTimeouts = Shape(
         .listenerTimeouts, in: .listener,
@@ -127,6 +129,8 @@ struct Shape: Sendable {
             yes("forwarded"), yes("request_id"), yes("proxy_status"), yes("server_timing"),
             yes("server"),
         ])
+    private static let listenerPaths = Shape(
+        .listenerPaths, in: .listener, [yes("merge_slashes"), yes("ambiguous")])
     private static let route = Shape(
         .route, in: .root,
         [

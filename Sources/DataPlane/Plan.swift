@@ -282,6 +282,8 @@ struct ListenerPlan: BitwiseCopyable {
     var trusted = ByteRange.empty
     var trustsSomebody = false
     var redirectsToHTTPS = false
+    var mergesSlashes = true
+    var ambiguousPaths = ListenerConfiguration.Paths.Ambiguous.compare
     /// Which headers connections begin with; empty for none.
     var proxyHeaders: ProxyHeader.Versions = []
     /// The plan for its connections when it passes bytes on: behind those of the routes; −1 for
@@ -343,6 +345,8 @@ struct ListenerPlan: BitwiseCopyable {
             !configuration.trustedProxies.isEmpty || configuration.trustsUnixClients
         trustsUnixClients = configuration.trustsUnixClients
         redirectsToHTTPS = configuration.redirectsToHTTPS
+        mergesSlashes = configuration.paths.mergesSlashes
+        ambiguousPaths = configuration.paths.ambiguous
         switch configuration.proxyProtocol {
         case .off: break
         case .v1: proxyHeaders = .v1

@@ -54,8 +54,14 @@ extension Worker where Kernel: ~Copyable {
             redirectToHTTPS(turn)
             return
         }
-        guard let route = match(turn) else {
+        let route: Int
+        switch findRoute(turn) {
+        case .route(let index): route = index
+        case .noRoute:
             answer(turn, .noRoute)
+            return
+        case .ambiguous:
+            answer(turn, .ambiguousPath)
             return
         }
         turn.value.route = Int32(route)
@@ -77,28 +83,6 @@ extension Worker where Kernel: ~Copyable {
     }
 
     // MARK: - Routing
-
-    private mutating func match(_ turn: Turn) -> Int? {
-        // The common configuration has one route, for everything.
-        if plan.value.hasOnlyCatchAll { return 0 }
-        let head = turn.value.head
-        let start = turn.value.headStart
-        let client = turn.value.client
-        let bytes = client.value.input
-            .span(from: start, to: start + head.headByteCount)
-        pathScratch.value.reset()
-        if head.path.isEmpty {
-            pathScratch.value.append(head.isServerWide ? "*" : "/")
-        } else if !PathNormalizer.needsNormalizing(bytes, head.path)
-            || !PathNormalizer.append(bytes, head.path, to: &pathScratch.value)
-        {
-            pathScratch.value.reset()
-            pathScratch.value.append(bytes.extracting(head.path.lower..<head.path.upper))
-        }
-        return plan.value.routes.match(
-            block: bytes, host: head.hostRange, path: pathScratch.value.bytes,
-            method: head.methodRange, fields: fields, listener: Int(client.value.listener))
-    }
 
     /// Whether one of the Via fields names this process: the request has come round
     /// (RFC 9110 §7.6.3).

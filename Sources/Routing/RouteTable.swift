@@ -161,6 +161,19 @@ public struct RouteTable: ~Copyable {
         return found
     }
 
+    /// Whether a route for `host`, or for any host that covers it, names a path.
+    ///
+    /// - Complexity: O(h) in the bytes of the host.
+    public func namesPaths(block: RawSpan, host: ByteRange) -> Bool {
+        var index = mostSpecificHost(block, host)
+        while index >= 0 {
+            let group = hosts[Int(index)]
+            if group.longestPath >= 0 { return true }
+            index = group.next
+        }
+        return false
+    }
+
     /// Weighs a route that fits against the one that was found before it, which is more specific.
     ///
     /// - Returns: whether none that follows can be asked before it.

@@ -35,7 +35,7 @@ public struct ExchangeCounters: Sendable, BitwiseCopyable {
     public private(set) var count: UInt64 = 0
     private var byClass = InlineArray<5, UInt64>(repeating: 0)
     /// As many as there are reasons.
-    private var byReason = InlineArray<33, UInt64>(repeating: 0)
+    private var byReason = InlineArray<34, UInt64>(repeating: 0)
     /// Attempts after the first.
     public var retries: UInt64 = 0
     /// Content and heads, from clients and to them.

@@ -39,6 +39,7 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case clientClosed
     case forwardingLoop
     case misdirected
+    case ambiguousPath
     case internalError
 
     /// The word of logs, metrics and the control API.
@@ -76,6 +77,7 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .clientClosed: "client_closed"
         case .forwardingLoop: "loop"
         case .misdirected: "misdirected"
+        case .ambiguousPath: "ambiguous_path"
         case .internalError: "internal"
         }
     }
@@ -94,7 +96,7 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .connectTimeout, .dnsTimeout, .serverSlow, .serverStalled, .totalTimeout: 504
         case .rateLimited: 429
         case .denied: 403
-        case .badRequest: 400
+        case .badRequest, .ambiguousPath: 400
         case .headerTooLarge: 431
         case .uriTooLong: 414
         case .bodyTooLarge: 413
@@ -127,7 +129,8 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .queueFull, .queueTimeout: "connection_limit_reached"
         case .paused, .shuttingDown: "proxy_internal_response"
         case .rateLimited, .denied: "http_request_denied"
-        case .badRequest, .headerTooLarge, .uriTooLong, .bodyTooLarge, .clientSlow, .misdirected:
+        case .badRequest, .headerTooLarge, .uriTooLong, .bodyTooLarge, .clientSlow, .misdirected,
+            .ambiguousPath:
             "http_request_error"
         case .forwardingLoop: "proxy_loop_detected"
         case .internalError: "proxy_internal_error"
@@ -201,6 +204,8 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
             "The request came back to the proxy that sent it."
         case .misdirected:
             "This host is not served on this connection."
+        case .ambiguousPath:
+            "The path of the request can be read in more than one way."
         case .internalError:
             "The proxy made a mistake."
         }
@@ -221,8 +226,7 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case .ok, .noRoute, .noServer, .noHealthyServer, .dnsFailed, .dnsTimeout, .totalTimeout,
             .upgradeFailed, .queueFull, .queueTimeout, .paused, .shuttingDown, .rateLimited,
             .denied, .badRequest, .headerTooLarge, .uriTooLong, .bodyTooLarge, .clientSlow,
-            .clientClosed, .forwardingLoop, .misdirected,
-            .internalError:
+            .clientClosed, .forwardingLoop, .misdirected, .ambiguousPath, .internalError:
             false
         }
     }
@@ -239,7 +243,7 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
             .serverHeaderTooLarge, .upgradeFailed, .queueFull, .queueTimeout, .paused,
             .shuttingDown, .rateLimited, .denied, .badRequest, .headerTooLarge, .uriTooLong,
             .bodyTooLarge, .clientSlow, .clientClosed, .forwardingLoop, .misdirected,
-            .internalError:
+            .ambiguousPath, .internalError:
             false
         }
     }
@@ -253,7 +257,7 @@ public enum Reason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
             .serverClosedMidway, .serverSlow, .serverStalled, .totalTimeout, .serverBadAnswer,
             .serverHeaderTooLarge, .upgradeFailed, .shuttingDown, .denied, .badRequest,
             .headerTooLarge, .uriTooLong, .bodyTooLarge, .clientSlow, .clientClosed,
-            .forwardingLoop, .misdirected, .internalError:
+            .forwardingLoop, .misdirected, .ambiguousPath, .internalError:
             false
         }
     }

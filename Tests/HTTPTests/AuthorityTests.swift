@@ -61,55 +61,102 @@ struct AuthorityTests {
 
 @Suite("Path normalisation")
 struct PathNormalizerTests {
+    private func read(_ text: String, _ reading: PathReading) -> String? {
+        let bytes = FixedArray(text: ">" + text + "/../%41")
+        let range = ByteRange(1, 1 + text.utf8.count)
+        var buffer = Buffer(capacity: 128)
+        buffer.append("kept")
+        guard PathNormalizer.append(bytes.bytes, range, reading, to: &buffer) else { return nil }
+        let result = buffer.text
+        return result.hasPrefix("kept") ? String(result.dropFirst(4)) : nil
+    }
+
+    private func traits(_ text: String, mergesSlashes: Bool = true) -> PathTraits {
+        let bytes = FixedArray(text: ">" + text + "//.;%2F\\")
+        return PathNormalizer.traits(
+            bytes.bytes, ByteRange(1, 1 + text.utf8.count), mergesSlashes: mergesSlashes)
+    }
+
+    private func check(_ text: String, _ expected: String, mergesSlashes: Bool) {
+        let reading: PathReading = mergesSlashes ? .mergesSlashes : []
+        #expect(read(text, reading) == expected)
+        #expect(read(expected, reading) == expected, "must be idempotent")
+        let isNotNormal = traits(text, mergesSlashes: mergesSlashes).contains(.isNotNormal)
+        #expect(isNotNormal == (text != expected))
+        #expect(!traits(expected, mergesSlashes: mergesSlashes).contains(.isNotNormal))
+    }
+
     @Test(
-        "decodes what is unreserved and removes dot segments",
+        "decodes what is unreserved and removes dot segments, merging slashes or not",
         arguments: [
             ("/", "/"), ("/a/b", "/a/b"), ("/a/./b", "/a/b"), ("/a/../b", "/b"),
             ("/../a", "/a"), ("/../../a", "/a"), ("/a/..", "/"), ("/a/.", "/a/"), ("/.", "/"),
             ("/..", "/"), ("/a/b/..", "/a/"), ("/a/b/../../..", "/"), ("/a/b/../c", "/a/c"),
-            ("//", "//"), ("/a//b", "/a//b"), ("/a//../b", "/a/b"), ("//..", "/"),
             ("/%61", "/a"), ("/%2e%2E/a", "/a"), ("/b/%2e./a", "/a"), ("/a/.%2e", "/"),
             ("/%7Euser", "/~user"), ("/a%2Fb", "/a%2Fb"), ("/a%2F..", "/a%2F.."),
             ("/a%2f../b", "/a%2f../b"), ("/%", "/%"), ("/%4", "/%4"), ("/%zz", "/%zz"),
             ("/%2", "/%2"), ("/%25%36%31", "/%2561"), ("/...", "/..."), ("/.a", "/.a"),
             ("/..a/b", "/..a/b"), ("/a../b", "/a../b"), ("/.well-known/x", "/.well-known/x"),
             ("/a/./", "/a/"), ("/a/../", "/"), ("/a.b/c.d", "/a.b/c.d"), ("/./././", "/"),
+            ("/long-path/of.many/segments", "/long-path/of.many/segments"), ("/%20", "/%20"),
+            ("/a;b/../c", "/c"), ("/..;/a", "/..;/a"), ("/a\\..\\b", "/a\\..\\b"),
         ])
     func normalized(_ text: String, _ expected: String) {
-        let bytes = FixedArray(text: ">" + text + "/../%41")
-        let range = ByteRange(1, 1 + text.utf8.count)
-        var buffer = Buffer(capacity: 64)
-        buffer.append("kept")
-        let fits = PathNormalizer.append(bytes.bytes, range, to: &buffer)
-        let first = buffer.text
-        #expect(fits)
-        #expect(first == "kept" + expected)
-        let isNeeded = PathNormalizer.needsNormalizing(bytes.bytes, range)
-        #expect(isNeeded || text == expected)
-
-        let again = FixedArray(text: expected)
-        let fitsAgain = PathNormalizer.append(again.bytes, all(expected), to: &buffer)
-        let second = buffer.text
-        #expect(fitsAgain)
-        #expect(second == "kept" + expected + expected, "must be idempotent")
+        check(text, expected, mergesSlashes: false)
+        check(text, expected, mergesSlashes: true)
     }
 
     @Test(
-        "ordinary paths need none",
+        "a slash behind a slash is none, or an empty segment",
         arguments: [
-            "/", "/a/b", "/a.b", "/.a", "/..a", "//", "/a/...", "/long-path/of.many/segments",
+            ("//", "/", "//"), ("/a//b", "/a/b", "/a//b"), ("/a//../b", "/b", "/a/b"),
+            ("//..", "/", "/"), ("//admin/x", "/admin/x", "//admin/x"),
+            ("/.//admin/x", "/admin/x", "//admin/x"), ("/a/.//b", "/a/b", "/a//b"),
+            ("/a/..//b", "/b", "//b"), ("///a///", "/a/", "///a///"),
+            ("/1234567//a", "/1234567/a", "/1234567//a"), ("/123456//a", "/123456/a", "/123456//a"),
+            ("/a%2F/b", "/a%2F/b", "/a%2F/b"), ("/a//.", "/a/", "/a//"),
         ])
-    func ordinary(_ text: String) {
-        let bytes = FixedArray(text: text)
-        let isNeeded = PathNormalizer.needsNormalizing(bytes.bytes, all(text))
-        #expect(!isNeeded)
+    func slashes(_ text: String, _ merged: String, _ kept: String) {
+        check(text, merged, mergesSlashes: true)
+        check(text, kept, mergesSlashes: false)
+    }
+
+    @Test(
+        "finds what servers read in different ways",
+        arguments: [
+            ("/a%2Fb", .hasOtherSlashes), ("/a%5cb", .hasOtherSlashes),
+            ("/a\\b", .hasOtherSlashes), ("/a;b/c", .hasParameters),
+            ("/a;%2f", [.hasParameters, .hasOtherSlashes]), ("/a%3Bb", []), ("/a%252Fb", []),
+            ("/123456789;", .hasParameters), ("/a/b-c_d~e", []),
+        ] as [(String, PathTraits)])
+    func ambiguous(_ text: String, _ expected: PathTraits) {
+        #expect(traits(text) == expected)
+        #expect(traits(text, mergesSlashes: false) == expected)
+    }
+
+    @Test(
+        "reads a path as a server that decodes slashes and leaves out parameters",
+        arguments: [
+            ("/admin%2Fx", .decodesSlashes, "/admin/x"), ("/a%5c..%5Cb", .decodesSlashes, "/b"),
+            ("/a\\b", .decodesSlashes, "/a/b"), ("/admin;a/x", .dropsParameters, "/admin/x"),
+            ("/a/..;x/b;", .dropsParameters, "/b"), ("/a;b%2Fc/d", .dropsParameters, "/a/d"),
+            ("/p;%2f..%2fadmin", .decodesSlashes, "/admin"),
+            ("/a;b%2Fc/d", [.dropsParameters, .decodesSlashes], "/a/d"),
+            (
+                "/a;b%2Fc/d", [.dropsParameters, .decodesSlashes, .endsParametersAtDecoded],
+                "/a/c/d"
+            ),
+            ("/a%2F%2Fb", [.decodesSlashes, .mergesSlashes], "/a/b"),
+        ] as [(String, PathReading, String)])
+    func readings(_ text: String, _ reading: PathReading, _ expected: String) {
+        #expect(read(text, reading) == expected)
     }
 
     @Test("says so when there is no room")
     func room() {
         let bytes = FixedArray(text: "/a/../b")
         var buffer = Buffer(capacity: 6)
-        let fits = PathNormalizer.append(bytes.bytes, all("/a/../b"), to: &buffer)
+        let fits = PathNormalizer.append(bytes.bytes, all("/a/../b"), [], to: &buffer)
         let count = buffer.count
         #expect(!fits)
         #expect(count == 0)

@@ -146,18 +146,99 @@ struct RouteTests {
         #expect(answer["Proxy-Status"]?.contains("destination_not_found") ?? false)
     }
 
+    /// Routes beside a guarded one, and the listener's way to read paths.
+    private func guarded(_ paths: String, _ routes: String = "") throws -> ProxyProcess {
+        let server = try ScriptedServer(isRecording: false) { ok("app \($0.target)") }
+        return try ProxyProcess(
+            ProxyPlan(
+                servers: [server.port], listener: paths.isEmpty ? "" : "paths: \(paths)",
+                rest: "access_log: { mode: all }\nroutes:\n"
+                    + "  - { path: /admin/*, respond: { status: 403, body: \"no\" } }\n"
+                    + routes + "  - { service: app }\n"))
+    }
+
     @Test("A dressed-up path does not get past a more specific route")
     func normalization() throws {
-        let proxy = try proxy(
-            """
-              - { path: /admin/*, respond: { status: 403, body: "no" } }
-              - { service: app }
-            """, services: [])
+        let proxy = try guarded("")
         for path in [
             "/admin", "/admin/x", "/x/../admin/", "/./admin/", "/%61dmin/", "/x/%2e%2e/admin/",
+            "//admin/x", "/.//admin/x", "///admin//x", "/x/..//admin", "/x//../admin",
+            "http://a.test//admin/x",
+        ] {
+            #expect(try proxy.ask(get(path)).status == 403, "\(path)")
+        }
+        for path in [
+            "/admin%2fx", "/admin%5Cx", "/admin\\x", "/admin;a/x", "/x/..;/admin/x",
+            "/x;%2f..%2fadmin/x", "/x%2f../admin", "/;/admin",
         ] {
             let answer = try proxy.ask(get(path))
-            #expect([400, 403].contains(answer.status), "\(path): \(answer)")
+            #expect(answer.status == 400, "\(path): \(answer)")
+            #expect(answer["Proxy-Status"]?.contains("ambiguous_path") ?? false)
         }
+    }
+
+    @Test("What was matched is what the server gets and the log tells")
+    func oneReading() throws {
+        let proxy = try guarded("", "  - { path: /api/*, service: app, strip_prefix: true }\n")
+        let client = try proxy.client()
+        for (path, expected) in [
+            ("/%61pi/users", "/users"), ("/api/../api/users", "/users"), ("//api//users", "/users"),
+            ("/api//users?a=//b/../%61", "/users?a=//b/../%61"), ("/b%2Fx/y;z", "/b%2Fx/y;z"),
+            ("/a//b/./c?x//y", "/a/b/c?x//y"), ("/x/../a", "/a"), ("/%7euser/%20", "/~user/%20"),
+            ("http://a.test/x/..//api/y", "/y"), ("/a/b;c%2Fd", "/a/b;c%2Fd"), ("/api//", "/"),
+        ] {
+            let answer = try client.ask(get(path))
+            #expect(answer.text == "app \(expected)", "\(path)")
+        }
+        // More than one read, with content, and another request behind it on the connection.
+        let two =
+            "\r\nPOST //api/../api//a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+            + get("//api//b")
+        #expect(try client.ask(two).text == "app /a")
+        #expect(try client.readResponse().text == "app /b")
+        #expect(proxy.waitForLog("\"path\":\"/a/b/c\""))
+    }
+
+    @Test("Slashes can count, and ambiguous paths be refused or passed")
+    func readingsByListener() throws {
+        let kept = try guarded("{ merge_slashes: off }")
+        #expect(try kept.ask(get("//admin//x")).text == "app //admin//x")
+        #expect(try kept.ask(get("/admin//x")).status == 403)
+        let strict = try guarded("{ ambiguous: refuse }")
+        for path in ["/a%2Fb", "/a%5cb", "/a\\b", "/a;b"] {
+            #expect(try strict.ask(get(path)).status == 400, "\(path)")
+        }
+        #expect(try strict.ask(get("/a/b?c=%2F;d\\")).text == "app /a/b?c=%2F;d\\")
+        let open = try guarded("{ ambiguous: pass }")
+        #expect(try open.ask(get("/admin%2Fx")).text == "app /admin%2Fx")
+    }
+
+    @Test("Ambiguous paths are refused also where one route takes everything")
+    func strictCatchAll() throws {
+        let server = try ScriptedServer(text: "app")
+        let proxy = try ProxyProcess(
+            ProxyPlan(servers: [server.port], listener: "paths: { ambiguous: refuse }"))
+        #expect(try proxy.ask(get("/a%2Fb")).status == 400)
+        #expect(try proxy.ask(get("/a//b")).text == "app")
+    }
+
+    @Test("A path that no route of its host names goes on as it came")
+    func unread() throws {
+        let server = try ScriptedServer(isRecording: false) { ok("app \($0.target)") }
+        let proxy = try ProxyProcess(
+            ProxyPlan(
+                servers: [server.port],
+                rest: """
+                    routes:
+                      - { host: files.test, service: app }
+                      - { host: "*.files.test", service: app }
+                      - { host: app.test, path: /x/*, service: app }
+                      - { host: app.test, service: app }
+                    """))
+        let target = "/a//b/./%7e/../c%2Fd;e?f//g"
+        for host in ["files.test", "a.files.test"] {
+            #expect(try proxy.ask(get(target, host: host)).text == "app \(target)")
+        }
+        #expect(try proxy.ask(get(target, host: "app.test")).text == "app /a/b/c%2Fd;e?f//g")
     }
 }
