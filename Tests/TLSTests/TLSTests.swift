@@ -303,7 +303,9 @@ struct TLSTests {
             var again = Pair(tls, rules, session: known)
             let outcome = again.shake().server
             let isResumed = again.server.isResumed
-            #expect(outcome == (isResumed ? .done : .failed(.expired)))
+            // It may expire between the look at the session and the look at the connection.
+            let isAllowed = outcome == .done && isResumed
+            #expect(isAllowed || outcome == .failed(.expired))
             return !isResumed
         }
         #expect(hasExpired)
