@@ -11,7 +11,7 @@ public struct HeldSlots: ~Copyable {
 
     private struct Held: BitwiseCopyable {
         var releaseAt: LoopInstant
-        var server: UInt32
+        var server: UInt64
     }
 
     /// ## Invariants
@@ -32,7 +32,7 @@ public struct HeldSlots: ~Copyable {
     ///
     /// - Parameter server: the caller's number of the server; it comes back when the slot is due.
     /// - Returns: `false` when no more can be held: give the slot back now.
-    public mutating func hold(server: UInt32, until releaseAt: LoopInstant) -> Bool {
+    public mutating func hold(server: UInt64, until releaseAt: LoopInstant) -> Bool {
         guard count < Self.capacity else { return false }
         var hole = count
         count += 1
@@ -48,7 +48,7 @@ public struct HeldSlots: ~Copyable {
 
     /// Takes out a slot that is due: give it back to the server. `nil` when none is due; call
     /// again until then.
-    public mutating func popDue(now: LoopInstant) -> UInt32? {
+    public mutating func popDue(now: LoopInstant) -> UInt64? {
         guard count > 0, heap[0].releaseAt <= now else { return nil }
         let server = heap[0].server
         count -= 1

@@ -17,17 +17,19 @@ struct SlotNote: BitwiseCopyable {
         self.hint = hint
     }
 
-    /// For ``HeldSlots``: all but the hint. Cells need 12 bits and services 10.
-    var number: UInt32 {
-        UInt32(cell) | UInt32(service) << 12 | (countsTotal ? 1 << 22 : 0)
-            | (wantsEnd ? 1 << 23 : 0)
+    /// For ``HeldSlots``: all but the hint. Numbers of servers and services are below 2^31 and
+    /// 2^30 (``Bounds``).
+    var number: UInt64 {
+        UInt64(truncatingIfNeeded: cell) & 0x7FFF_FFFF
+            | (UInt64(truncatingIfNeeded: service) & 0x3FFF_FFFF) << 31
+            | (countsTotal ? 1 << 62 : 0) | (wantsEnd ? 1 << 63 : 0)
     }
 
-    init(number: UInt32) {
-        cell = Int(number & 0xFFF)
-        service = Int(number >> 12 & 0x3FF)
-        countsTotal = number & 1 << 22 != 0
-        wantsEnd = number & 1 << 23 != 0
+    init(number: UInt64) {
+        cell = Int(number & 0x7FFF_FFFF)
+        service = Int(number >> 31 & 0x3FFF_FFFF)
+        countsTotal = number & 1 << 62 != 0
+        wantsEnd = number & 1 << 63 != 0
         hint = -1
     }
 }

@@ -204,7 +204,7 @@ extension Simulator {
             failed: true)
         if failed, scenario.proxy.holdsFailedSlots,
             let hold = holds[worker].holdInterval(failedAfter: lasted),
-            heldSlots[worker].hold(server: UInt32(server), until: instant + hold)
+            heldSlots[worker].hold(server: UInt64(server), until: instant + hold)
         {
             heldCount += 1
             if hasLimit {

@@ -129,13 +129,13 @@ struct FailedSlotHoldTests {
             let at = UInt64.random(in: 0..<1000, using: &random)
             releases.append(at)
             let isHeld = slots.hold(
-                server: UInt32(server), until: LoopInstant(nanoseconds: at))
+                server: UInt64(server), until: LoopInstant(nanoseconds: at))
             #expect(isHeld)
         }
         let isHeld = slots.hold(server: 0, until: .zero)
         #expect(!isHeld)
         var last: UInt64 = 0
-        var seen = Set<UInt32>()
+        var seen = Set<UInt64>()
         for now in stride(from: UInt64(0), through: 1000, by: 50) {
             while let server = slots.popDue(now: LoopInstant(nanoseconds: now)) {
                 let at = releases[Int(server)]
@@ -187,7 +187,7 @@ private func failureShare(holding: Bool, seed: UInt64) -> Double {
             freeAt[index] = max(freeAt[index], now) + exponential(service)
             hold.succeeded(after: Interval(nanoseconds: freeAt[index] - now))
             _ = leaving.hold(
-                server: UInt32(index), until: LoopInstant(nanoseconds: freeAt[index]))
+                server: UInt64(index), until: LoopInstant(nanoseconds: freeAt[index]))
         }
     }
     return Double(failures) / Double(requests)
