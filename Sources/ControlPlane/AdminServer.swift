@@ -244,8 +244,9 @@ private final class AdminConnection {
         var query: [String: String] = [:]
         if parts.count == 2 {
             for pair in parts[1].split(separator: "&") {
-                let sides = pair.split(separator: "=", maxSplits: 1)
-                query[String(sides[0])] = sides.count == 2 ? sides[1].percentDecoded : ""
+                // A pair may be `=` alone: then there is a key, and it is empty.
+                let key = pair.prefix { $0 != "=" }
+                query[key.percentDecoded] = pair.dropFirst(key.count + 1).percentDecoded
             }
         }
         var body: [UInt8] = []

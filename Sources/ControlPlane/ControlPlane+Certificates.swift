@@ -118,7 +118,7 @@ extension ControlPlane {
         credentials.listeners[listener.name]?.certificates.map { certificate in
             StatusAnswer.Certificate(
                 file: certificate.file, names: certificate.names,
-                expires: WallTime.text(certificate.notAfter * 1_000_000_000),
+                expires: WallTime.text(seconds: certificate.notAfter),
                 daysLeft: Self.daysLeft(certificate))
         }
     }

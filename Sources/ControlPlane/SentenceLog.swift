@@ -167,8 +167,18 @@ extension Logger.Level {
 enum WallTime {
     /// `2026-11-23T18:08:50.607Z`
     static func text(_ nanosecondsSince1970: Int64) -> String {
+        text(milliseconds: UInt64(max(0, nanosecondsSince1970)) / 1_000_000)
+    }
+
+    /// Of a time that may be far: certificates without an end name the year 9999 (RFC 5280
+    /// §4.1.2.5), and nanoseconds of 64 bits end in 2262.
+    static func text(seconds: Int64) -> String {
+        text(milliseconds: UInt64(min(max(0, seconds), 253_402_300_799)) * 1000)
+    }
+
+    private static func text(milliseconds: UInt64) -> String {
         var buffer = Buffer(capacity: 32)
-        CivilTime.append(nanosecondsSince1970: UInt64(max(0, nanosecondsSince1970)), to: &buffer)
+        CivilTime.append(millisecondsSince1970: milliseconds, to: &buffer)
         return buffer.bytes.text(ByteRange(0, buffer.count))
     }
 }

@@ -4,7 +4,11 @@ public import Memory
 public enum CivilTime {
     /// Appends 24 bytes, as `2026-11-23T18:08:50.607Z`. Milliseconds are rounded down.
     public static func append(nanosecondsSince1970: UInt64, to line: inout Buffer) {
-        let milliseconds = nanosecondsSince1970 / 1_000_000
+        append(millisecondsSince1970: nanosecondsSince1970 / 1_000_000, to: &line)
+    }
+
+    /// The same of a time in milliseconds, up to the end of the year 9999.
+    public static func append(millisecondsSince1970 milliseconds: UInt64, to line: inout Buffer) {
         let seconds = milliseconds / 1000
         let date = date(day: Int(seconds / 86_400))
         append(UInt64(date.year), digits: 4, to: &line)

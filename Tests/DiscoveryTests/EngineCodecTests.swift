@@ -271,6 +271,20 @@ struct EngineCodecTests {
         }
     }
 
+    @Test("Times before 1970, and those that are none, are never below 0")
+    func earlyTimes() throws {
+        #expect(EngineTime.nanoseconds("1970-01-01T00:00:00+23:59") == 0)
+        for text in [
+            "2261-12-99T23:59:59Z", "2261-12-31T99:59:59Z", "2261-12-31T23:99:59Z",
+            "2261-12-31T23:59:99Z", "2261-12-31T23:59:59-99:99",
+        ] {
+            #expect(EngineTime.nanoseconds(text) == nil, "\(text)")
+        }
+        let line =
+            #"{"Type":"container","Action":"start","Actor":{"ID":"a"},"timeNano":\#(Int.min)}"#
+        #expect(try EngineEvent.read(Array(line.utf8))?.time == 0)
+    }
+
     @Test("Times are read to the nanosecond, and never is no time")
     func times() {
         #expect(EngineTime.nanoseconds("1970-01-01T00:00:00Z") == 0)

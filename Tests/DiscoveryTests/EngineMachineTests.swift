@@ -297,6 +297,22 @@ struct EngineMachineTests {
         #expect(play.standing("a") == .draining)
     }
 
+    @Test(
+        "Whoever starts a container chooses its stop timeout: none is too long to be counted with",
+        arguments: [99_999_999_999, Int.max, Int.max - 4, -1, Int.min])
+    func longStopTimeout(seconds: Int) {
+        var play = Play.connected("a")
+        var facts = container("a", isComplete: true)
+        facts.stopTimeout = seconds
+        play.describe(facts)
+        play.happen(.kill(signal: 15), "a")
+        // A day at most; without a time of its own, what the engine uses.
+        #expect(play.asked == ["changed a", "list \(seconds > 0 ? 86_405 : 15)"])
+        play.pass(seconds: 10)
+        play.list(container("a"))
+        #expect(play.standing("a") == .draining)
+    }
+
     @Test("Where the engine is not asked, a label says which signal stops")
     func stopSignalLabel() {
         var play = Play()

@@ -38,6 +38,19 @@ struct EtcdAnswerTests {
             ])
     }
 
+    @Test(
+        "Numbers that cannot be are taken for the nearest that can",
+        arguments: [
+            ("9223372036854775807", Int64.max - 1, 1 << 40),
+            ("-9223372036854775808", 0, 0), ("9223372036854775808", 0, 0), ("7", 7, 7),
+        ])
+    func numbers(text: String, revision: Int64, count: Int) throws {
+        let listing = try EtcdAnswer.listing(
+            bytes("{\"header\":{\"revision\":\"\(text)\"},\"count\":\"\(text)\"}"))
+        #expect(listing.header.revision == revision)
+        #expect(listing.count == count)
+    }
+
     @Test("A line that is cut anywhere is refused")
     func cut() {
         for line in watch {

@@ -39,6 +39,26 @@ struct EtcdMachineTests {
 
     private let gone = EtcdMachine.Failure.unreachable("nobody answers")
 
+    @Test(
+        "No revision and no count is too large to go on from",
+        arguments: [Int64.max, .max - 1, .min, -1], [Int.max, .min])
+    func numbers(revision: Int64, count: Int) throws {
+        var machine = EtcdMachine(etcd, endpointCount: 1)
+        _ = machine.start(remembered: [:], now: start)
+        let actions = machine.listed(
+            listing(["a": "10.0.0.1:1"], revision: revision, count: count), now: start)
+        let next = revision == .max ? .max : revision + 1
+        #expect(actions.last == .watch(from: next))
+        let header = EtcdAnswer.Header(cluster: 1, revision: .max)
+        _ = machine.watched(.created(header), now: start, chance: 0)
+        _ = machine.watched(
+            .events(header, [put("b", "10.0.0.2:1", .max)]), now: start, chance: 0)
+        let woken = machine.woke(now: start + EtcdMachine.probePause, chance: 0)
+        #expect(woken == [.probe])
+        _ = machine.probed(
+            listing([:], revision: .max, count: count), now: start, chance: 0)
+    }
+
     @Test("It lists, watches from the next revision on, and reports what changes")
     func ordinary() throws {
         var machine = EtcdMachine(etcd, endpointCount: 1)

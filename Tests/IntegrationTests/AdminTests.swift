@@ -28,6 +28,18 @@ struct AdminTests {
         return try decoder.decode(type, from: Data(answer.content))
     }
 
+    @Test(
+        "Whatever stands behind the question mark, there is an answer",
+        arguments: ["=", "==", "&", "&=&", "=x", "a=", "a==b", "%", "%=%", "%3d=%3D", "?", ""])
+    func queries(query: String) throws {
+        let server = try ScriptedServer(text: "x")
+        let proxy = try ProxyProcess(ProxyPlan(servers: [server.port]))
+        #expect(try proxy.admin("/healthz?\(query)").status == 200)
+        let one = "/v1/services/app/servers/\(server.address)"
+        #expect(try proxy.admin("\(one)?\(query)").status == 200)
+        #expect(try proxy.admin("\(one)?\(query)&n%6Fw", method: "DELETE").status == 200)
+    }
+
     @Test("Says what is wrong with a request, in one sentence and a code")
     func problems() throws {
         let server = try ScriptedServer(text: "x")

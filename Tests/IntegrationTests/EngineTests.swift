@@ -67,6 +67,33 @@ struct EngineTests {
                 of: "GET /v1.41/containers/json")!)
     }
 
+    @Test("A stop timeout of 3,000 years and an event of no time end nothing but the container")
+    func numbers() throws {
+        let servers = try (0..<2).map { try ScriptedServer(text: "s\($0)") }
+        let engine = try engine()
+        let one = Fake("one", servers[0].port, seed: "1")
+        let two = Fake("two", servers[1].port, seed: "2")
+        show([one], at: engine)
+        let config = #""Config":{"#
+        engine.setInspection(
+            one.inspected.replacing(config, with: config + #""StopTimeout":99999999999,"#),
+            of: one.id)
+        let proxy = try proxy(engine.path)
+        #expect(proxy.waitUntilServing(1), "\(proxy.log)")
+        // Its answer says nothing of its start, so the event's word counts.
+        show([one, two], at: engine)
+        engine.setInspection(two.inspected.replacing("StartedAt", with: "Started"), of: two.id)
+        engine.tell(
+            two.event("start").replacing(
+                #""timeNano":1"#, with: #""timeNano":-9223372036854775808"#))
+        #expect(proxy.waitUntilServing(2), "\(proxy.log)")
+        engine.tell(one.event("kill", #","signal":"15""#))
+        #expect(eventually { proxy.serverStates()["one"] == "draining" }, "\(proxy.log)")
+        for _ in 0..<4 { #expect(try proxy.ask(get()).text == "s1") }
+        engine.tell(one.event("die"))
+        #expect(eventually { proxy.serverStates().count == 1 }, "\(proxy.log)")
+    }
+
     @Test("Paused and unhealthy ones get nothing, unless nobody else is left")
     func cautions() throws {
         let servers = try (0..<2).map { try ScriptedServer(text: "s\($0)") }

@@ -37,6 +37,22 @@ struct SecureTests {
         return (child.output + child.errors, ending)
     }
 
+    @Test("A certificate without an end, which names the year 9999, has its place in the status")
+    func withoutEnd() throws {
+        let server = try ScriptedServer(text: "x")
+        let pair = PairOfFiles(
+            certificate: authority.directory.file("endless.pem"),
+            key: authority.directory.file("endless.key"))
+        try Authority.openssl(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2900000 "
+                + "-subj /CN=a.test -keyout \(pair.key) -out \(pair.certificate)")
+        let proxy = try ProxyProcess(plan([pair], servers: [server.address]))
+        let status = try proxy.admin("/v1/status")
+        #expect(status.status == 200)
+        #expect(status.text.contains(#""expires":"99"#), "\(status.text)")
+        #expect(try proxy.admin("/metrics").status == 200)
+    }
+
     @Test("Requests of both versions arrive, large ones whole, and servers learn the scheme")
     func requests() throws {
         let server = try ScriptedServer(isRecording: false) { request in

@@ -17,6 +17,19 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 }
 
+@Suite("Intervals")
+struct IntervalTests {
+    @Test(
+        "A count below 0 is 0, and one that is too large is for ever",
+        arguments: [
+            (Int.min, UInt64.min), (-1, 0), (0, 0), (18_446_744_073, 18_446_744_073_000_000_000),
+            (99_999_999_999, .max), (.max, .max),
+        ])
+    func seconds(count: Int, nanoseconds: UInt64) {
+        #expect(Interval.seconds(count).nanoseconds == nanoseconds)
+    }
+}
+
 @Suite("Timer wheel")
 struct TimerWheelTests {
     /// One tick, in nanoseconds.

@@ -301,7 +301,8 @@ public enum SignalName {
 
 /// Times as engines write them (RFC 3339).
 public enum EngineTime {
-    /// Nanoseconds since 1970; `nil` for what is no time, and for the year 1, which is `never`.
+    /// Nanoseconds since 1970, never before; `nil` for what is no time, and for the year 1, which
+    /// is `never`.
     public static func nanoseconds(_ text: String) -> Int64? {
         let bytes = Array(text.utf8)
         guard bytes.count >= 20, bytes[4] == 0x2D, bytes[7] == 0x2D, bytes[10] == 0x54 else {
@@ -317,7 +318,8 @@ public enum EngineTime {
         }
         guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10),
             let hour = number(11..<13), let minute = number(14..<16), let second = number(17..<19),
-            year >= 1970, year < 2262, (1...12).contains(month)
+            year >= 1970, year < 2262, (1...12).contains(month), (1...31).contains(day),
+            hour < 24, minute < 60, second <= 60
         else { return nil }
         var rest = bytes[19...]
         var fraction = 0
@@ -331,7 +333,7 @@ public enum EngineTime {
         guard let offset = offsetSeconds(rest) else { return nil }
         let days = days(year: year, month: month, day: day)
         let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second - offset
-        return Int64(seconds) * 1_000_000_000 + Int64(fraction)
+        return max(0, Int64(seconds) * 1_000_000_000 + Int64(fraction))
     }
 
     /// `Z` or `+01:00`.
@@ -340,7 +342,8 @@ public enum EngineTime {
         if bytes == [0x5A] { return 0 }
         guard bytes.count == 6, bytes[0] == 0x2B || bytes[0] == 0x2D,
             let hours = Int(String(decoding: bytes[1..<3], as: UTF8.self)),
-            let minutes = Int(String(decoding: bytes[4..<6], as: UTF8.self))
+            let minutes = Int(String(decoding: bytes[4..<6], as: UTF8.self)),
+            (0..<24).contains(hours), (0..<60).contains(minutes)
         else { return nil }
         let seconds = (hours * 60 + minutes) * 60
         return bytes[0] == 0x2B ? seconds : -seconds

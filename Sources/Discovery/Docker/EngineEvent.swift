@@ -24,7 +24,7 @@ public struct EngineEvent: Equatable, Sendable {
     public var image = ""
     /// The labels of the container, and what the engine mixes into them.
     public var attributes: [String: String] = [:]
-    /// In nanoseconds since 1970.
+    /// In nanoseconds since 1970, never before.
     public var time: Int64 = 0
 
     public init(_ action: Action, id: String) {
@@ -52,7 +52,7 @@ public struct EngineEvent: Equatable, Sendable {
                     default: try reader.skipValue()
                     }
                 }
-            case "timeNano": event.time = Int64(try reader.readInteger() ?? 0)
+            case "timeNano": event.time = max(0, Int64(try reader.readInteger() ?? 0))
             default: try reader.skipValue()
             }
         }

@@ -98,6 +98,8 @@ public struct EngineMachine {
     /// How long the engine lets a container end, when nobody says.
     private static let stopTimeout = 10
     private static let survivalGrace = 5
+    /// Whoever starts a container chooses its stop timeout: no more than this is waited for.
+    private static let longestStopTimeout = 86_400
     private static let survivalPasses = 3
     private static let secondLook = Interval.seconds(2)
     /// A stream that is listed for longer than it can be heard is started again by its driver.
@@ -243,8 +245,7 @@ public struct EngineMachine {
         containers[id]?.drainedAt = now
         containers[id]?.passesAfterDrain = nil
         change(id, to: .draining, &actions)
-        let time = (container.facts.stopTimeout.flatMap { $0 > 0 ? $0 : nil } ?? Self.stopTimeout)
-        actions.append(.list(after: .seconds(time + Self.survivalGrace)))
+        actions.append(.list(after: Self.endPatience(with: container.facts)))
     }
 
     private mutating func ended(_ id: String, _ actions: inout [Action]) {
@@ -433,13 +434,18 @@ public struct EngineMachine {
         actions.append(.describe(id))
     }
 
+    /// From the signal to the moment by which it should be gone.
+    private static func endPatience(with facts: ContainerFacts) -> Interval {
+        let time = facts.stopTimeout.flatMap { $0 > 0 ? $0 : nil } ?? stopTimeout
+        return .seconds(min(time, longestStopTimeout) + survivalGrace)
+    }
+
     /// It should be gone by now, and runs: our own checks may put it back.
     private mutating func survive(_ id: String, now: LoopInstant) {
         guard let container = containers[id], let drainedAt = container.drainedAt,
             container.passesAfterDrain == nil
         else { return }
-        let time = container.facts.stopTimeout.flatMap { $0 > 0 ? $0 : nil } ?? Self.stopTimeout
-        guard now >= drainedAt + .seconds(time + Self.survivalGrace) else { return }
+        guard now >= drainedAt + Self.endPatience(with: container.facts) else { return }
         containers[id]?.passesAfterDrain = 0
     }
 

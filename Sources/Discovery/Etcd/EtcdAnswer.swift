@@ -86,6 +86,10 @@ public enum EtcdAnswer {
         }
     }
 
+    /// More keys than this are not counted: the number is compared with what is known, and added
+    /// to.
+    private static let countBound: Int64 = 1 << 40
+
     // MARK: - Reading
 
     /// - Throws: what an answer with another status than 200 says.
@@ -94,7 +98,8 @@ public enum EtcdAnswer {
         try read(body) { (reader, key) throws(JSONReader.Mistake) in
             switch key {
             case "header": listing.header = try header(&reader)
-            case "count": listing.count = Int(try number(&reader) ?? 0)
+            case "count":
+                listing.count = Int(min(max(try number(&reader) ?? 0, 0), Self.countBound))
             case "kvs":
                 try reader.readArray { (reader) throws(JSONReader.Mistake) in
                     if let entry = try keyValue(&reader) { listing.entries.append(entry) }
@@ -235,7 +240,9 @@ public enum EtcdAnswer {
         try reader.readObject { (reader, key) throws(JSONReader.Mistake) in
             switch key {
             case "cluster_id": header.cluster = UInt64(try reader.readText() ?? "") ?? 0
-            case "revision": header.revision = try number(&reader) ?? 0
+            case "revision":
+                // There is always a next one.
+                header.revision = min(max(try number(&reader) ?? 0, 0), .max - 1)
             default: try reader.skipValue()
             }
         }

@@ -240,7 +240,7 @@ public struct EtcdMachine {
         remembered = [:]
         isLost = false
         mismatchCount = 0
-        foreignCount = listing.count - values.count
+        foreignCount = max(0, min(max(0, listing.count), 1 << 40) - values.count)
         listAt = now + Self.listPause
         revision = listing.header.revision
         actions.append(.report(.snapshot(servers.values.sorted { $0.identity < $1.identity })))
@@ -252,7 +252,7 @@ public struct EtcdMachine {
         }
         phase = .opening
         probeAt = now + Self.probePause
-        return actions + [.watch(from: revision + 1)]
+        return actions + [.watch(from: revision == .max ? .max : revision + 1)]
     }
 
     /// Says when etcd is not the one that it was.
