@@ -124,10 +124,10 @@ final class AdminServer {
                 guard connections.count < Self.connectionBound else { continue }
                 let connection = AdminConnection(
                     OpenSocket(descriptor), loop: loop, handler: handler)
-                connections[ObjectIdentifier(connection)] = connection
-                connection.start { [unowned self] in
-                    connections[ObjectIdentifier(connection)] = nil
-                }
+                let number = ObjectIdentifier(connection)
+                connections[number] = connection
+                // The connection holds this closure, so the closure must not hold it.
+                connection.start { [unowned self] in connections[number] = nil }
             }
         }
     }
@@ -172,6 +172,7 @@ private final class AdminConnection {
         if let watch { loop.unwatch(socket.descriptor, watch) }
         // Not while one of our own methods runs.
         let ended = ended
+        self.ended = {}
         loop.after(.zero) { ended() }
     }
 
@@ -179,8 +180,9 @@ private final class AdminConnection {
         switch stage {
         case .reading: read()
         case .writing: write()
-        // Who has gone away meanwhile is noticed when the answer is written.
-        case .answering, .over: break
+        // Nobody reads the answer any more: a connection fewer that keeps others out meanwhile.
+        case .answering: if readiness.contains(.broken) { end() }
+        case .over: break
         }
     }
 

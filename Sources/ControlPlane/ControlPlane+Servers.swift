@@ -135,6 +135,7 @@ extension ControlPlane {
             var live = live
             live.remove(server.key, file: fileEntry(of: server))
             change(live) { [unowned self] _ in
+                drainTimes[ObjectIdentifier(server)] = nil
                 log.warning("\(server.id) was not added: \(reason)")
                 arrival.completion(
                     .failure(
@@ -247,6 +248,8 @@ extension ControlPlane {
             drainTimes[ObjectIdentifier(server)] = drain
             change(live) { [unowned self] outcome in
                 defer { done() }
+                // Taken by its leaving; a change that was refused leaves nothing behind.
+                drainTimes[ObjectIdentifier(server)] = nil
                 switch outcome {
                 case .refused(let problem): completion(.failure(problem))
                 case .applied(let committed):

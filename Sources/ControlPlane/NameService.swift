@@ -6,19 +6,24 @@ import Timing
 final class NameService {
     typealias Completion = (Resolver.Answer) -> Void
 
-    /// A resolver reads `/etc/resolv.conf` once. One that has nothing to do is replaced after
-    /// this time, so that a change of that file is seen.
+    /// A resolver reads `/etc/resolv.conf` once. One that has nothing to do is closed after this
+    /// time, so that a change of that file is seen, and name servers that nobody names any more
+    /// cost nothing.
     private static let lifetime = Interval.seconds(10)
 
     /// One resolver on the loop, and who waits for it.
     private final class Desk {
         let resolver: Resolver
+        let settings: Resolver.Settings
         let made = Clock.monotonic()
         var watch: ControlLoop.Watch?
         var timer: ControlLoop.Timer?
         var waiting: [Resolver.Ticket: Completion] = [:]
 
-        init(_ resolver: Resolver) { self.resolver = resolver }
+        init(_ resolver: Resolver, _ settings: Resolver.Settings) {
+            self.resolver = resolver
+            self.settings = settings
+        }
     }
 
     /// Who is asked when nobody is named, as `host:port`; empty for those of the system.
@@ -51,10 +56,9 @@ final class NameService {
         if let desk = desks[settings] {
             let isFresh = Clock.monotonic() - desk.made < Self.lifetime
             if isFresh || !desk.waiting.isEmpty { return desk }
-            close(desk)
-            desks[settings] = nil
+            forget(desk)
         }
-        let desk = Desk(try Resolver(settings))
+        let desk = Desk(try Resolver(settings), settings)
         desk.watch = try loop.watch(desk.resolver.descriptor, .level) { [self] _ in
             desk.resolver.proceed()
             settle(desk)
@@ -63,7 +67,8 @@ final class NameService {
         return desk
     }
 
-    private func close(_ desk: Desk) {
+    private func forget(_ desk: Desk) {
+        desks[desk.settings] = nil
         if let watch = desk.watch { loop.unwatch(desk.resolver.descriptor, watch) }
         if let timer = desk.timer { loop.cancel(timer) }
         desk.watch = nil
@@ -80,6 +85,11 @@ final class NameService {
                 desk.timer = nil
                 desk.resolver.proceed()
                 settle(desk)
+            }
+        } else if desk.watch != nil {
+            desk.timer = loop.after(Self.lifetime) { [self] in
+                desk.timer = nil
+                if desk.waiting.isEmpty { forget(desk) }
             }
         }
         for (ticket, answer) in answers { desk.waiting.removeValue(forKey: ticket)?(answer) }

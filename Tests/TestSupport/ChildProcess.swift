@@ -156,6 +156,10 @@ public final class ChildProcess: Prop {
     /// The most it ever had.
     public var highestResidentBytes: Int { kibibytes("VmHWM:") * 1024 }
 
+    /// Resident bytes that are no file's: its heaps and stacks.
+    public var anonymousBytes: Int { kibibytes("RssAnon:") * 1024 }
+    public var threadCount: Int { kibibytes("Threads:") }
+
     /// Descriptors it has open.
     public var descriptorCount: Int {
         guard let directory = unsafe opendir("/proc/\(identifier)/fd") else { return 0 }

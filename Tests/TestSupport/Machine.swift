@@ -22,6 +22,11 @@ public enum Machine {
         ProcessInfo.processInfo.environment["ASAN_OPTIONS"] != nil
     }
 
+    /// Whether the thread sanitizer watches, whose notes are memory of the process, too.
+    public static var isThreadSanitized: Bool {
+        ProcessInfo.processInfo.environment["TSAN_OPTIONS"] != nil
+    }
+
     /// Ports handed out so far: two plays at the same time must not be given the same one.
     private static let given = Locked<Set<UInt16>>([])
 
