@@ -45,7 +45,7 @@ public struct AdminClient: Sendable {
     }
 
     /// How long a process that is well may let a caller wait before it is asked whether it is.
-    public static let patience = Interval.seconds(3)
+    public static let patience = Interval.seconds(5)
 
     /// Sends a request, and waits for the answer.
     ///

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ControlPlane
 import Linux
+import Timing
 
 /// `staithe health`: for the health check of a container, which has no shell and no curl.
 struct Health: ParsableCommand {
@@ -19,6 +20,9 @@ struct Health: ParsableCommand {
     @Flag(help: "Every service must have a server, too.")
     var ready = false
 
+    /// Less than what asks is likely to have.
+    private static let patience = Interval.seconds(3)
+
     func run() throws {
         let running = socket.map { [$0] } ?? AdminSockets.running()
         guard let path = running.first else { throw Client.failure("no staithe is running here") }
@@ -29,7 +33,7 @@ struct Health: ParsableCommand {
         }
         do throws(AdminClient.Failure) {
             let answer = try AdminClient(path: path).call(
-                "GET", ready ? "/readyz" : "/healthz", within: AdminClient.patience)
+                "GET", ready ? "/readyz" : "/healthz", within: Self.patience)
             let health = AdminJSON.decode(HealthAnswer.self, answer.body)
             guard answer.status == 200 else {
                 throw AdminClient.Failure.broken(
