@@ -131,8 +131,10 @@ public struct ServiceAnswer: Codable, Equatable, Sendable {
     public var p50Ms: Double?
     public var p99Ms: Double?
     public var requests: Int
-    /// Tries that failed, and answers of 500 and above.
+    /// Requests that got an answer of ours instead of a server's, or one of 500 and above.
     public var failed: Int
+    /// Those with an answer of ours, by reason; `nil` for none.
+    public var failures: [String: Int]?
     /// `true` while fewer servers are healthy than `balance.panic_threshold` asks for, so that
     /// all take requests; absent otherwise.
     public var panicking: Bool?
@@ -192,9 +194,12 @@ public struct ServerAnswer: Codable, Equatable, Sendable {
     public var warmth: Double?
     public var weight: Int
     public var backup: Bool
-    /// Of the service's answers in the last second, 0 to 1; what the weights promise while
-    /// there are none.
-    public var share: Double
+    /// Of the service's answers in the last second, 0 to 1, as counted; `nil` while there are
+    /// none. Those of all servers are 1 together.
+    public var share: Double?
+    /// Of the requests that come next, by weights, warming and health. Those of all servers are 1
+    /// together, or all 0 when no server takes requests.
+    public var expectedShare: Double
     public var inFlight: Int
     public var rps: Double
     public var answers: Int
@@ -202,8 +207,10 @@ public struct ServerAnswer: Codable, Equatable, Sendable {
     public var firstAnswer: FirstAnswer?
     public var check: Check?
     public var since: String
-    /// Milliseconds until a warming server has its full share.
+    /// What a warming server waits for until it has its full share: milliseconds, answers, or
+    /// both; `nil` for what it does not wait for.
     public var fullShareInMs: Int?
+    public var fullShareInAnswers: Int?
     /// Milliseconds from its start, as its source tells it, until it could take requests.
     public var startToUpMs: Double?
     /// The same until its first request.

@@ -103,8 +103,18 @@ extension ControlPlane {
             page.sample(["service": service.name], service.traffic.requestCount)
         }
         page.begin(
+            "staithe_service_failures_total", .counter,
+            "Requests for a service that got an answer of ours, by reason.")
+        for service in services {
+            for reason in Reason.allCases where reason.isFailure {
+                let count = service.traffic.failures.count(of: reason)
+                guard count > 0 else { continue }
+                page.sample(["service": service.name, "reason": "\(reason.word)"], count)
+            }
+        }
+        page.begin(
             "staithe_request_duration_seconds", .histogram,
-            "From the whole head of a request to the last byte of its answer.")
+            "From the whole head of a request to the last byte of a server's answer.")
         for service in services {
             page.sample(["service": service.name], service.traffic.total)
         }
@@ -137,8 +147,16 @@ extension ControlPlane {
         ) { $0.failed }
         family("staithe_requests_in_flight", .gauge, "Requests at a server now.") { $0.inFlight }
         family("staithe_server_weight", .gauge, "The configured weight.") { $0.weight }
-        page.begin("staithe_server_share_ratio", .gauge, "Share of the service's answers.")
-        for (labels, answer) in answers { page.sample(labels, answer.share) }
+        page.begin(
+            "staithe_server_share_ratio", .gauge,
+            "Share of the service's answers in the last second; none while it has no answers.")
+        for (labels, answer) in answers {
+            if let share = answer.share { page.sample(labels, share) }
+        }
+        page.begin(
+            "staithe_server_expected_share_ratio", .gauge,
+            "Share of the next requests, by weights, warming and health.")
+        for (labels, answer) in answers { page.sample(labels, answer.expectedShare) }
         page.begin("staithe_server_state", .gauge, "1 for the state a server is in, else 0.")
         for (labels, answer) in answers {
             for state in Self.states {

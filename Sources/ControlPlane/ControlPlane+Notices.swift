@@ -146,8 +146,9 @@ extension ControlPlane {
         for service in services { service.traffic.begin() }
         for case .some(let report) in reports {
             for entry in report.services {
-                known[entry.service]?.traffic
-                    .add(requests: entry.requests, latencies: entry.latencies)
+                known[entry.service]?.traffic.add(
+                    requests: entry.requests, failed: entry.failed, failures: entry.failures,
+                    latencies: entry.latencies)
             }
         }
         for service in services { service.traffic.end() }

@@ -52,21 +52,54 @@ extension ControlPlane {
         about service: ServiceEntry, _ leaving: [ObjectIdentifier: [ServerEntry]]
     ) -> ServiceAnswer {
         let recent = service.traffic.recent
-        let whole = whole(of: service)
-        let servers = service.servers.map { answer(about: $0, whole) }
-        let leaving = leaving[ObjectIdentifier(service), default: []]
-            .sorted { $0.cell < $1.cell }.map { answer(about: $0, whole) }
+        let entries =
+            service.servers
+            + leaving[ObjectIdentifier(service), default: []].sorted { $0.cell < $1.cell }
+        let shares = shares(of: entries)
+        let servers = entries.indices.map { index in
+            answer(
+                about: entries[index], share: shares.measured?[index],
+                expectedShare: shares.expected[index])
+        }
         return ServiceAnswer(
             name: service.name, balance: service.configuration.balance.strategy.rawValue,
             up: service.servers.count { $0.isInRotation && !isEjected($0) },
             total: service.servers.count,
-            rps: (servers + leaving).reduce(0) { $0 + $1.rps },
+            rps: servers.reduce(0) { $0 + $1.rps },
             p50Ms: recent.quantile(0.5).map(\.milliseconds),
             p99Ms: recent.quantile(0.99).map(\.milliseconds),
             requests: service.traffic.requestCount,
-            failed: (servers + leaving).reduce(0) { $0 + $1.failed },
+            failed: service.traffic.failedCount,
+            failures: failureAnswers(of: service),
             panicking: isPanicking(service) ? true : nil, shadow: shadowAnswer(of: service),
-            servers: servers + leaving, sources: sourceAnswers(of: service))
+            servers: servers, sources: sourceAnswers(of: service))
+    }
+
+    /// Those in the configuration in its order, then those that leave.
+    private func entries(of service: ServiceEntry) -> [ServerEntry] {
+        service.servers
+            + serverOfCell.values.filter { $0.service === service && $0.isLeaving }
+            .sorted { $0.cell < $1.cell }
+    }
+
+    private func shares(of servers: [ServerEntry]) -> ServiceShares {
+        ServiceShares(
+            servers.map { server in
+                ServiceShares.Server(
+                    rate: server.traffic.rate,
+                    weight: server.configuration.weight * share(of: server),
+                    isBackup: server.configuration.isBackup,
+                    takesRequests: server.isInRotation && !isEjected(server))
+            })
+    }
+
+    private func failureAnswers(of service: ServiceEntry) -> [String: Int]? {
+        var counts: [String: Int] = [:]
+        for reason in Reason.allCases where reason.isFailure {
+            let count = service.traffic.failures.count(of: reason)
+            if count > 0 { counts["\(reason.word)"] = Int(clamping: count) }
+        }
+        return counts.isEmpty ? nil : counts
     }
 
     private func sourceAnswers(of service: ServiceEntry) -> [SourceAnswer]? {
@@ -77,25 +110,34 @@ extension ControlPlane {
     }
 
     func answer(about server: ServerEntry) -> ServerAnswer {
-        answer(about: server, whole(of: server.service))
+        let entries = entries(of: server.service)
+        let shares = shares(of: entries)
+        guard let index = entries.firstIndex(where: { $0 === server }) else {
+            return answer(about: server, share: 0, expectedShare: 0)
+        }
+        return answer(
+            about: server, share: shares.measured?[index], expectedShare: shares.expected[index])
     }
 
-    /// In the order of the service's servers.
+    /// In the order of the service's servers, without those that leave: these have no series of
+    /// their own any more.
     func serverAnswers(of service: ServiceEntry) -> [ServerAnswer] {
-        let whole = whole(of: service)
-        return service.servers.map { answer(about: $0, whole) }
+        Array(answer(about: service).servers.prefix(service.servers.count))
     }
 
-    private func answer(about server: ServerEntry, _ whole: Whole) -> ServerAnswer {
+    private func answer(
+        about server: ServerEntry, share: Double?, expectedShare: Double
+    ) -> ServerAnswer {
         let cell = server.cell
         let first = cells[cell].firstAnswer.load(ordering: .relaxed)
-        let warmth = server.isWarming ? Double(share(of: server)) / Double(SlowStart.full) : nil
+        let warmth =
+            server.isWarming ? Double(self.share(of: server)) / Double(SlowStart.full) : nil
         return ServerAnswer(
             id: server.id, service: server.service.name,
             address: server.configuration.address.description,
             version: server.configuration.version, source: source(of: server),
             state: state(of: server), warmth: warmth, weight: server.configuration.weight,
-            backup: server.configuration.isBackup, share: trafficShare(of: server, whole),
+            backup: server.configuration.isBackup, share: share, expectedShare: expectedShare,
             inFlight: inFlightCount(of: server), rps: server.traffic.rate,
             answers: cells[cell].answers.load(ordering: .relaxed),
             failed: cells[cell].failures.load(ordering: .relaxed),
@@ -111,6 +153,7 @@ extension ControlPlane {
                     ms: check.duration.milliseconds, reason: reason)
             },
             since: WallTime.text(server.since), fullShareInMs: timeUntilFullShare(of: server),
+            fullShareInAnswers: answersUntilFullShare(of: server),
             startToUpMs: server.timeToUp?.milliseconds,
             startToFirstRequestMs: server.timeToFirstRequest?.milliseconds)
     }
@@ -131,7 +174,10 @@ extension ControlPlane {
         if server.isUp, server.isWarming { return "warming" }
         guard isChecked else { return server.isUp ? "up" : "checking" }
         return switch server.health.standing {
-        case .checking: "checking"
+        // A new server needs one pass, however often it has failed; that it is down is true all
+        // the same.
+        case .checking:
+            server.failureCount >= Int(server.service.thresholds.downAfter) ? "down" : "checking"
         case .up: "up"
         case .failing: "failing"
         case .down: "down"
@@ -139,49 +185,22 @@ extension ControlPlane {
         }
     }
 
-    /// What the shares of the servers of a service are parts of.
-    private struct Whole {
-        var rate = 0.0
-        /// Weights of those in rotation.
-        var primary = 0
-        var backup = 0
-        var hasPrimary = false
-    }
-
-    private func whole(of service: ServiceEntry) -> Whole {
-        var whole = Whole()
-        for server in service.servers {
-            whole.rate += server.traffic.rate
-            guard server.isInRotation else { continue }
-            let weight = server.configuration.weight * share(of: server)
-            if server.configuration.isBackup {
-                whole.backup += weight
-            } else {
-                whole.primary += weight
-                whole.hasPrimary = true
-            }
-        }
-        return whole
-    }
-
-    /// What it has answered of late; what the weights promise when there was nothing to answer.
-    private func trafficShare(of server: ServerEntry, _ whole: Whole) -> Double {
-        let first = cells[server.cell].firstAnswer.load(ordering: .relaxed)
-        if whole.rate > 0, first != 0, server.traffic.rate > 0 {
-            return server.traffic.rate / whole.rate
-        }
-        guard server.isInRotation else { return 0 }
-        guard !server.configuration.isBackup || !whole.hasPrimary else { return 0 }
-        let total = server.configuration.isBackup ? whole.backup : whole.primary
-        return total > 0
-            ? Double(server.configuration.weight * share(of: server)) / Double(total) : 0
-    }
-
+    /// `nil` when time is not what it waits for.
     private func timeUntilFullShare(of server: ServerEntry) -> Int? {
         guard server.isWarming else { return nil }
         let since = LoopInstant(
             nanoseconds: cells[server.cell].warmSince.load(ordering: .relaxed))
         let end = since + server.service.configuration.balance.slowStart
-        return (end - loop.now).wholeMilliseconds
+        return end > loop.now ? (end - loop.now).wholeMilliseconds : nil
+    }
+
+    /// `nil` when answers are not what it waits for.
+    private func answersUntilFullShare(of server: ServerEntry) -> Int? {
+        guard server.isWarming else { return nil }
+        let answered =
+            cells[server.cell].answers.load(ordering: .relaxed)
+            - cells[server.cell].warmAnswers.load(ordering: .relaxed)
+        return answered < SlowStart.answersUntilTrusted
+            ? SlowStart.answersUntilTrusted - max(0, answered) : nil
     }
 }

@@ -29,8 +29,13 @@ public struct ServiceTraffic {
     /// One second's sum: everything since the process started.
     private var history: [Histogram] = []
     public private(set) var requestCount = 0
+    /// Requests that got an answer of ours, by reason, or a server's of 500 and above.
+    public private(set) var failedCount = 0
+    public private(set) var failures = ExchangeCounters()
     private var sum = Histogram()
     private var count = 0
+    private var failed = 0
+    private var failureSum = ExchangeCounters()
 
     public init() {}
 
@@ -38,16 +43,29 @@ public struct ServiceTraffic {
     public mutating func begin() {
         sum = Histogram()
         count = 0
+        failed = 0
+        failureSum = ExchangeCounters()
     }
 
-    public mutating func add(requests: Int, latencies: borrowing Histogram) {
+    /// - Parameters:
+    ///   - failed: of the requests: those with an answer of ours, and those of 500 and above.
+    ///   - failures: of those: the ones with an answer of ours.
+    ///   - latencies: of the answers that servers gave.
+    public mutating func add(
+        requests: Int, failed: Int, failures: borrowing ExchangeCounters,
+        latencies: borrowing Histogram
+    ) {
         count += requests
+        self.failed += failed
+        failureSum.add(failures)
         sum.add(latencies)
     }
 
     /// Every loop has reported.
     public mutating func end() {
         requestCount = count
+        failedCount = failed
+        failures = failureSum
         // A loop has forgotten a service that was removed and came back: what is left of its
         // sum cannot be compared with the older ones.
         if let last = history.last, !sum.contains(last) { history = [] }

@@ -53,8 +53,20 @@ public struct LoopReport: Sendable {
     public var exchanges: Int
     public var idleServerConnections: Int
     /// By service number; only services with traffic.
-    public var services: [(service: Int, requests: Int, latencies: Histogram)]
+    public var services: [ServiceReport]
     public var waiting: Int
+}
+
+/// What a loop has counted of a service since it knows it.
+public struct ServiceReport: Sendable {
+    public var service: Int
+    public var requests: Int
+    /// Of them: those with an answer of ours, and those of 500 and above.
+    public var failed: Int
+    /// Those with an answer of ours, by reason.
+    public var failures: ExchangeCounters
+    /// Of the answers that servers gave.
+    public var latencies: Histogram
 }
 
 public typealias LoopMailbox = Mailbox<LoopMessage>

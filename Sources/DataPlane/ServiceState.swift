@@ -192,8 +192,12 @@ struct ServiceState: ~Copyable {
     var retryBudget: RetryBudget
     private var budgetShare: Double
     var successes = FailedSlotHold()
+    /// Of the answers that servers gave.
     var latencies = Histogram()
     var requestCount = 0
+    /// Requests with an answer of ours, by reason, and those of 500 and above.
+    var failedCount = 0
+    var failures = ExchangeCounters()
     /// Exchanges of this loop that use or await the service.
     var exchangeCount = 0
     var isRetired = false

@@ -14,8 +14,15 @@ extension Worker where Kernel: ~Copyable {
         counters.exchanges.ended(status: Int(turn.value.status), reason: reason)
         counters.exchanges.receivedBytes &+= turn.value.bytesIn
         counters.exchanges.sentBytes &+= turn.value.bytesOut
-        if let service = turn.value.service, turn.value.stage != .tunnel {
-            service.value.latencies.record(total)
+        if let service = turn.value.service {
+            if reason.isFailure {
+                // How fast we say no is no latency of the service.
+                service.value.failures.ended(status: Int(turn.value.status), reason: reason)
+                service.value.failedCount += 1
+            } else {
+                if turn.value.stage != .tunnel { service.value.latencies.record(total) }
+                if turn.value.status >= 500 { service.value.failedCount += 1 }
+            }
         }
         switch turn.value.terms?.value.logMode ?? turn.value.plan.value.logMode {
         case .off:

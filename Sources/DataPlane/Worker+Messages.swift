@@ -276,7 +276,10 @@ extension Worker where Kernel: ~Copyable {
         for index in 0..<services.usedSlotCount {
             guard let service = services.place(at: index) else { continue }
             report.services.append(
-                (service.value.id, service.value.requestCount, service.value.latencies))
+                ServiceReport(
+                    service: service.value.id, requests: service.value.requestCount,
+                    failed: service.value.failedCount, failures: service.value.failures,
+                    latencies: service.value.latencies))
         }
         for cell in 0..<pools.count {
             report.idleServerConnections += Int(pools[cell].idleCount)

@@ -94,7 +94,7 @@ struct Add: ParsableCommand {
         while true {
             let server = try client.ask("GET", path, as: ServerAnswer.self)
             if let first = server.firstAnswer {
-                var text = "\(server.id)   serving \(StatusText.percent(server.share)) of "
+                var text = "\(server.id)   serving \(StatusText.percent(server.expectedShare)) of "
                 text += "\(server.service), first answer \(first.status) in "
                 text += StatusText.milliseconds(first.ms)
                 if let rest = server.fullShareInMs {

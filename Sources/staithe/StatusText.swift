@@ -54,6 +54,11 @@ enum StatusText {
             text += "   p50 \(milliseconds(p50))  p99 \(milliseconds(p99))"
         }
         text += "   failed \(service.failed)"
+        if let failures = service.failures {
+            let worst = failures.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+            text += " (" + worst.prefix(3).map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+            text += ")"
+        }
         if service.panicking == true { text += "   panic: health is ignored" }
         return text
     }
@@ -89,12 +94,15 @@ enum StatusText {
         if server.weight != 1 { notes.append("weight \(server.weight)") }
         if server.inFlight > 0 { notes.append("\(server.inFlight) in flight") }
         if let reason = server.check?.reason { notes.append("check: \(reason)") }
+        if let rest = server.fullShareInAnswers, server.fullShareInMs == nil {
+            notes.append("full share after \(rest) more \(rest == 1 ? "answer" : "answers")")
+        }
         if server.address != server.id { notes.append(server.address) }
         if let time = server.startToFirstRequestMs {
             notes.append("first request \(milliseconds(time)) after its start")
         }
         return [
-            server.id, standing(of: server), percent(server.share),
+            server.id, standing(of: server), server.share.map(percent) ?? "–",
             "\(grouped(server.rps))/s", "failed \(server.failed)",
             notes.joined(separator: ", "),
         ]

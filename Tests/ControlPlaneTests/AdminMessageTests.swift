@@ -54,7 +54,8 @@ struct AdminMessageTests {
         let server =
             #"{"address":"127.0.0.1:3001","answers":12,"backup":false,"#
             + #""check":{"at":"2026-01-02T03:04:05.000Z","ms":1.5,"ok":false,"#
-            + #""reason":"server_refused"},"failed":1,"first_answer":{"ms":2.25,"status":200},"#
+            + #""reason":"server_refused"},"#
+            + #""expected_share":0.25,"failed":1,"first_answer":{"ms":2.25,"status":200},"#
             + #""full_share_in_ms":900,"id":"a","in_flight":3,"rps":1.5,"service":"app","#
             + #""share":0.5,"since":"2026-01-02T03:04:05.000Z","source":"file","#
             + #""state":"warming","version":"v2","warmth":0.25,"weight":2}"#

@@ -20,7 +20,11 @@ struct TrafficTests {
 
     private func sample(_ traffic: inout ServiceTraffic, _ loops: [Loop]) {
         traffic.begin()
-        for loop in loops { traffic.add(requests: loop.requests, latencies: loop.latencies) }
+        for loop in loops {
+            traffic.add(
+                requests: loop.requests, failed: 0, failures: ExchangeCounters(),
+                latencies: loop.latencies)
+        }
         traffic.end()
     }
 
@@ -140,5 +144,50 @@ struct NumbersTests {
         #expect(Set(taken).count == 5000)
         #expect(numbers.count <= 5001)
         #expect(numbers.freeCount == (1 << 20) - 5000)
+    }
+}
+
+@Suite("Shares of a service's servers")
+struct ServiceShareTests {
+    private typealias Server = ServiceShares.Server
+
+    private func server(
+        _ rate: Double, weight: Int = 1, isBackup: Bool = false, takes: Bool = true
+    ) -> Server {
+        Server(rate: rate, weight: weight, isBackup: isBackup, takesRequests: takes)
+    }
+
+    @Test("Measured is measured: shares are 1 together, also beside servers that get nothing")
+    func measured() {
+        let cases: [[Server]] = [
+            [server(10), server(0), server(30)],
+            // Ejected or leaving, with answers of the last second still.
+            [server(10, takes: false), server(30)],
+            [server(1.5), server(2.5, weight: 0), server(0, isBackup: true)],
+        ]
+        for servers in cases {
+            let shares = ServiceShares(servers)
+            #expect(abs((shares.measured?.reduce(0, +) ?? 0) - 1) < 1e-9)
+        }
+        #expect(ServiceShares(cases[0]).measured == [0.25, 0, 0.75])
+        #expect(ServiceShares(cases[1]).measured == [0.25, 0.75])
+    }
+
+    @Test("Without answers nothing is measured")
+    func silence() {
+        #expect(ServiceShares([server(0), server(0)]).measured == nil)
+        #expect(ServiceShares([]).measured == nil)
+    }
+
+    @Test("What is expected goes to those that take requests, by weight, backups last")
+    func expected() {
+        let shares = ServiceShares([
+            server(0, weight: 3), server(0, takes: false), server(0, isBackup: true), server(0),
+        ])
+        #expect(shares.expected == [0.75, 0, 0, 0.25])
+        let backups = ServiceShares([server(9, takes: false), server(0, isBackup: true)])
+        #expect(backups.expected == [0, 1])
+        #expect(ServiceShares([server(9, takes: false)]).expected == [0])
+        #expect(ServiceShares([server(9, weight: 0)]).expected == [0])
     }
 }
