@@ -142,6 +142,7 @@ extension Worker where Kernel: ~Copyable {
             waitForSlot(turn)
             return
         }
+        let comesBack = turn.value.isWoken && turn.value.hasQueued
         turn.value.isWoken = false
         service.value.prepare(
             now: now, tried: turn.value.tried, triedCount: triedCount(of: turn))
@@ -155,7 +156,7 @@ extension Worker where Kernel: ~Copyable {
             attempt(turn, member: index)
             return
         case .allFull:
-            waitForSlot(turn)
+            waitForSlot(turn, comesBack: comesBack)
             return
         case .nobody:
             break
@@ -345,11 +346,16 @@ extension Worker where Kernel: ~Copyable {
     // MARK: - Waiting for a slot
 
     /// Puts the exchange into the bounded queue of its service, first come first served.
-    private mutating func waitForSlot(_ turn: Turn) {
+    ///
+    /// - Parameter comesBack: it has had its place there, and tried in vain: the bound is for
+    ///   those who come. While others of the queue are about to try, it is not known yet whether
+    ///   there is room: ``refuseSurplus(_:)`` decides when they have.
+    private mutating func waitForSlot(_ turn: Turn, comesBack: Bool = false) {
         let service = turn.value.service!
-        // Those who are about to leave the queue are no longer counted.
-        let standing = service.value.waitingCount - service.value.wakeCount
-        guard standing < service.value.queueCapacity else {
+        guard
+            comesBack || service.value.isWaking
+                || service.value.waitingCount < service.value.queueCapacity
+        else {
             answer(turn, .queueFull)
             return
         }
@@ -503,6 +509,26 @@ extension Worker where Kernel: ~Copyable {
             service.value.forgetWakes()
         }
         wake(service, 0)
+        guard !service.value.isWaking else { return }
+        // What has become possible is used up here, or is of no use here.
+        refuseSurplus(service)
+        guard services.place(of: service.token) != nil, service.value.waitingCount == 0 else {
+            return
+        }
+        tellSiblings(service)
+    }
+
+    /// Those who came while others of the queue were about to try, and are too many now: the
+    /// newest first.
+    private mutating func refuseSurplus(_ service: Place<ServiceState>) {
+        let token = service.token
+        while services.place(of: token) != nil,
+            service.value.waitingCount > service.value.queueCapacity,
+            let newest = exchanges.place(at: Int(service.value.lastWaiting))
+        {
+            leaveQueue(newest)
+            answer(newest, .queueFull)
+        }
     }
 
     private mutating func moveToFront(_ turn: Turn, of service: Place<ServiceState>) {
@@ -529,24 +555,32 @@ extension Worker where Kernel: ~Copyable {
         if slot.wantsEnd, let service = services.place(of: serviceTokens[slot.service]) {
             service.value.ended(cell: cell, hint: slot.hint)
         }
-        guard limitedServiceCount > 0 else { return }
-        for index in 0..<services.usedSlotCount {
-            guard let service = services.place(at: index),
-                service.value.roster.requestsPerServer != .max
-            else { continue }
-            releasedSlot(of: service)
-        }
+        guard limitedServiceCount > 0,
+            let service = services.place(of: serviceTokens[slot.service]),
+            service.value.roster.requestsPerServer != .max
+        else { return }
+        releasedSlot(of: service)
     }
 
     /// A slot of one of the service's servers is free: the longest waiting exchange of this
     /// loop may have it, or another loop hears of it.
     private mutating func releasedSlot(of service: Place<ServiceState>) {
         if service.value.waitingCount > 0 {
+            // What its own waiters leave is told to the others when they have tried.
             wake(service, 1)
-        } else if serviceCells[service.value.id].waiting.load(ordering: .relaxed) > 0 {
-            for (index, sibling) in siblings.enumerated() where index != loop {
-                sibling.post(.slotFreed(service: service.value.id))
-            }
+        } else {
+            tellSiblings(service)
+        }
+    }
+
+    /// Nothing of this loop waits for a slot of the service, and one may be free: those of other
+    /// loops look. They tell nobody when they find none, so that it ends.
+    private mutating func tellSiblings(_ service: Place<ServiceState>) {
+        guard service.value.roster.requestsPerServer != .max,
+            serviceCells[service.value.id].waiting.load(ordering: .relaxed) > 0
+        else { return }
+        for (index, sibling) in siblings.enumerated() where index != loop {
+            sibling.post(.slotFreed(service: service.value.id))
         }
     }
 
