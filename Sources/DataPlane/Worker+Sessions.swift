@@ -486,6 +486,10 @@ extension Worker where Kernel: ~Copyable {
                 worker.moveElsewhere(turn, server)
             }
         }
+        if limit(of: session) == 0, session.value.streamCount == 0 {
+            session.value.isEnding = true
+            markDirty(session)
+        }
     }
 
     /// No more streams begin on the session: those that have not go to other connections.
@@ -503,6 +507,13 @@ extension Worker where Kernel: ~Copyable {
 
     /// Takes a request off a stream that has not begun. It has not been tried yet.
     private mutating func moveElsewhere(_ turn: Turn, _ server: Server) {
+        guard mayRepeatFreely(turn) else {
+            // A server that allows no streams at all would be asked without end.
+            server.value.ending = .refused
+            server.value.requestCount = 1
+            attemptFailed(turn, .serverClosedEarly, nothingSent: true)
+            return
+        }
         turn.value.server = nil
         retire(server)
         repeatAttempt(turn)
@@ -859,7 +870,8 @@ extension Worker where Kernel: ~Copyable {
                     setDeadline(client, session.value.progressAt + writeTimeout)
                     return
                 }
-                logRefusal(client, .clientSlow, status: 0, rule: "h2-not-read", id: random.next())
+                logRefusal(
+                    client, .clientSlow, status: 0, rule: "h2-not-read", id: identifiers.next())
                 close(client, isClean: false)
                 return
             }

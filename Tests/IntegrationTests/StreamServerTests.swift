@@ -385,6 +385,18 @@ struct StreamServerTests {
         #expect(server.connectionCount == 1)
     }
 
+    @Test("A server that allows no streams costs a request an answer, and few connections")
+    func noStreams() throws {
+        let server = try server(settings: [(3, 0)]) { connection, stream, _ in
+            try connection.send(.reset(stream, 7))
+        }
+        let proxy = try proxy([server.address])
+        for number in 1...3 {
+            #expect(try proxy.ask(get()).status == 502)
+            #expect(server.connectionCount <= number * 6)
+        }
+    }
+
     @Test("A burst does not exceed what a server takes before it has said so")
     func burst() throws {
         let limit = 10
