@@ -12,6 +12,9 @@ struct Secure: ~Copyable {
     var isUnderWay = false
     /// What is pending may wait for what comes next: a ticket, for the first answer.
     var mayWait = false
+    /// Ciphertext could not be kept: what follows it would be another's to read. The next call
+    /// ends the connection.
+    var isCut = false
     /// close_notify has been said: once nothing is pending, TCP's end follows it.
     var isFinished = false
     /// The last read took all that the socket had, and no edge has come since.

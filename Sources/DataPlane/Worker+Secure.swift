@@ -39,6 +39,7 @@ extension Worker where Kernel: ~Copyable {
         _ socket: borrowing FileDescriptor, _ secure: Place<Secure>, _ ready: inout Readiness,
         into buffer: inout Buffer, atMost limit: Int
     ) -> Transfer {
+        guard !secure.value.isCut else { return .failed(.brokenPipe) }
         // What TLS holds comes before what the socket has, and before the socket's end.
         var needsMore = !secure.value.holdsMore
         // A record at least, or one more call than there are bytes; then the next turn's.
@@ -62,7 +63,9 @@ extension Worker where Kernel: ~Copyable {
             let isSent = transmit(socket, secure)
             switch result {
             case .bytes(let count):
-                // A connection that takes nothing more is met by the next call.
+                // A connection that takes nothing more is met by the next call, also when it is
+                // our memory that took nothing.
+                if !isSent { secure.value.isCut = true }
                 noteHeld(secure, &ready)
                 return .bytes(count)
             case .needsMore:
@@ -83,7 +86,7 @@ extension Worker where Kernel: ~Copyable {
     func noteHeld(_ secure: Place<Secure>, _ ready: inout Readiness) {
         secure.value.holdsMore =
             !secure.value.received.isEmpty || secure.value.tls.hasPending
-            || secure.value.tls.hasEnded
+            || secure.value.tls.hasEnded || secure.value.isCut
         if secure.value.holdsMore {
             ready.insert(.readable)
         } else if secure.value.isSocketDrained {
@@ -122,6 +125,7 @@ extension Worker where Kernel: ~Copyable {
         _ socket: borrowing FileDescriptor, _ secure: Place<Secure>, _ first: RawSpan,
         _ second: RawSpan?
     ) -> Transfer {
+        guard !secure.value.isCut else { return .failed(.brokenPipe) }
         if !secure.value.mayWait {
             guard flushPending(socket, secure) else { return .failed(.brokenPipe) }
         }
