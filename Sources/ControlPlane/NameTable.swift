@@ -43,7 +43,24 @@ struct NameSnapshot: NameLookup {
     func name(of kind: NamedKind, _ number: UInt32, generation: UInt64) -> String? {
         guard let names = generations[generation] else { return nil }
         let number = Int(number)
-        return switch kind {
+        // A server that came while the request was under way has its name in a later one.
+        if kind == .server || kind == .version, names.servers[number] == nil,
+            let later = later(than: generation)
+        {
+            return name(of: kind, number, in: later)
+        }
+        return name(of: kind, number, in: names)
+    }
+
+    private func later(than generation: UInt64) -> GenerationNames? {
+        guard let newest = generations.keys.max(), newest > generation else { return nil }
+        return generations[newest]
+    }
+
+    private func name(
+        of kind: NamedKind, _ number: Int, in names: GenerationNames
+    ) -> String? {
+        switch kind {
         case .listener: names.listeners[number]
         case .route: number < names.routes.count ? names.routes[number] : nil
         case .service: names.services[number]

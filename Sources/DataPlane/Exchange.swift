@@ -133,6 +133,9 @@ struct Exchange: ~Copyable {
     // MARK: The account
 
     let began: LoopInstant
+    /// Of the configuration in which it began: the log names servers by it, also those whose
+    /// cells have been given to others since.
+    let generation: Int
     var attemptBegan: LoopInstant
     /// Time spent waiting for a free server, and connecting, in nanoseconds.
     var queuedNanoseconds: UInt64 = 0
@@ -159,6 +162,7 @@ struct Exchange: ~Copyable {
         self.headStart = headStart
         clientPersists = head.persists
         began = now
+        generation = plan.value.generation
         attemptBegan = now
         let contentStart = headStart + head.headByteCount
         validEnd = contentStart

@@ -76,8 +76,7 @@ extension Worker where Kernel: ~Copyable {
         record.total = total
         record.receivedBytes = turn.value.bytesIn
         record.sentBytes = turn.value.bytesOut
-        record.generation = UInt64(
-            turn.value.terms?.value.generation ?? turn.value.plan.value.generation)
+        record.generation = UInt64(turn.value.generation)
 
         identify(client)
         if turn.value.isRaw {
