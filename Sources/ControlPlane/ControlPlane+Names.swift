@@ -75,6 +75,8 @@ extension ControlPlane {
                 believe(host, followed)
                 return askAgain(for: host, followed, after: DNSServers.pauseWhileAbsent)
             }
+            // Who cannot tell does not say that there is none.
+            followed.absentSince = nil
             let pause = DNSServers.pause(afterFailures: followed.failureCount)
             askAgain(for: host, followed, after: pause)
         case .success: break

@@ -15,7 +15,7 @@ public import Timing
 /// ## Invariants
 ///
 /// - The library calls back only from within `ask`, `proceed` and `deinit`. A callback writes
-///   down what it was told and returns.
+///   down what it was told, or asks once more, and returns.
 /// - Each ``Call`` is retained by the library from its question to its one callback, which comes
 ///   at the latest from `ares_destroy`.
 @safe public final class Resolver {
@@ -84,6 +84,10 @@ public import Timing
         let ticket = Ticket(number: lastTicket)
         openCount += 1
         let call = Call(ticket: ticket, resolver: self)
+        if question.kind == .addresses {
+            call.name = question.name
+            call.confirmations = [AF_INET, AF_INET6]
+        }
         let context = unsafe Unmanaged.passRetained(call).toOpaque()
         switch question.kind {
         case .services:
@@ -97,7 +101,7 @@ public import Timing
         return ticket
     }
 
-    private func askForAddresses(
+    fileprivate func askForAddresses(
         _ name: String, _ family: CInt, _ context: UnsafeMutableRawPointer
     ) {
         var hints = ares_addrinfo_hints()
@@ -163,13 +167,27 @@ public import Timing
     fileprivate final class Call {
         let ticket: Ticket
         private weak var resolver: Resolver?
+        /// Families that are asked one by one before it is believed that there is no address. Of
+        /// both together the library tells the failure that came last: no record for the one
+        /// hides that nobody could tell about the other.
+        var confirmations: [CInt] = []
+        var name = ""
 
         init(ticket: Ticket, resolver: Resolver) {
             self.ticket = ticket
             self.resolver = resolver
         }
 
-        func end(_ answer: Answer) { resolver?.note(ticket, answer) }
+        func end(_ answer: Answer) {
+            guard let resolver else { return }
+            if case .failure(let failure) = answer, failure.isAnswer, !confirmations.isEmpty {
+                let family = confirmations.removeFirst()
+                let context = unsafe Unmanaged.passRetained(self).toOpaque()
+                unsafe resolver.askForAddresses(name, family, context)
+                return
+            }
+            resolver.note(ticket, answer)
+        }
     }
 }
 
