@@ -98,6 +98,45 @@ struct AnnouncementMachineTests {
             ])
     }
 
+    private let forbidden = EtcdMachine.Failure.refused(
+        EtcdAnswer.Refusal(code: 7, message: "etcdserver: permission denied"))
+
+    @Test("A role that may write and not read keeps its key, and its lease")
+    func writeOnly() {
+        var machine = renewed()
+        #expect(machine.failed(forbidden, now: start + .seconds(3), chance: 0).isEmpty)
+        #expect(machine.woke(now: start + .seconds(6)) == [.renew(lease: 7)])
+        // Under another lease it writes without a look.
+        _ = machine.renewed(EtcdAnswer.Grant(lease: 7, seconds: 0), now: start + .seconds(6))
+        let granted = EtcdAnswer.Grant(lease: 8, seconds: 9)
+        #expect(machine.granted(granted, now: start + .seconds(6)) == [.look])
+        #expect(
+            machine.failed(forbidden, now: start + .seconds(6), chance: 0) == [
+                .put(lease: 8, isDraining: false, if: .always)
+            ])
+        _ = machine.put(true, now: start + .seconds(6))
+        _ = machine.leave(now: start + .seconds(7))
+        #expect(machine.failed(forbidden, now: start + .seconds(7), chance: 0) == [.drained])
+    }
+
+    @Test("A look that fails does not put the next renewal off")
+    func lookFails() {
+        var machine = renewed()
+        let actions = machine.failed(gone, now: start + .seconds(4), chance: 0)
+        #expect(actions == [.hangUp, .useNextEndpoint])
+        #expect(machine.wakeAt == start + .seconds(6))
+    }
+
+    @Test("A renewal that fails is made again at the next member, before anything else")
+    func renewalFails() {
+        var machine = standing()
+        #expect(machine.woke(now: start + .seconds(3)) == [.renew(lease: 7)])
+        #expect(
+            machine.failed(gone, now: start + .seconds(3), chance: 0) == [
+                .hangUp, .useNextEndpoint, .renew(lease: 7),
+            ])
+    }
+
     @Test("It says that it ends, and gives the lease back at its end")
     func leaving() {
         var machine = standing()

@@ -74,6 +74,10 @@ public struct AnnouncementMachine {
     private var renewAt = LoopInstant.zero
     private var failureCount = 0
     private var hasStood = false
+    /// The lease under which the key was written last.
+    private var stoodUnder: Int64?
+    /// A renewal has been begun and not been answered: it comes before all else.
+    private var isRenewalOwed = false
     private var isLost = false
     /// Another one has registered under the same name.
     private var isReplaced = false
@@ -121,6 +125,10 @@ public struct AnnouncementMachine {
             phase = .withdrawing
             return [.put(lease: lease, isDraining: true, if: .lease(lease))]
         }
+        if isRenewalOwed {
+            phase = .renewing
+            return [.renew(lease: lease)]
+        }
         if hasStood {
             phase = .looking
             return [.look]
@@ -139,7 +147,10 @@ public struct AnnouncementMachine {
             return begin()
         case .standing where now >= renewAt, .waiting where now >= renewAt:
             guard let lease else { return [] }
-            if phase == .standing { phase = .renewing }
+            if phase == .standing {
+                phase = .renewing
+                isRenewalOwed = true
+            }
             renewAt = now + third
             return [.renew(lease: lease)]
         default: return []
@@ -157,6 +168,7 @@ public struct AnnouncementMachine {
     private mutating func giveUpLease() {
         if let lease { formerLeases = formerLeases.suffix(7) + [lease] }
         lease = nil
+        isRenewalOwed = false
     }
 
     public mutating func authenticated() -> [Action] {
@@ -181,6 +193,7 @@ public struct AnnouncementMachine {
             return []
         case .putting:
             phase = .standing
+            stoodUnder = lease
             isReplaced = false
             failureCount = 0
             let sentence = hasStood ? "registered again" : "registered"
@@ -211,6 +224,7 @@ public struct AnnouncementMachine {
         }
         if entry?.lease == lease {
             phase = .standing
+            stoodUnder = lease
             isReplaced = false
             return []
         }
@@ -227,6 +241,7 @@ public struct AnnouncementMachine {
             return begin()
         }
         prolong(now: now)
+        isRenewalOwed = false
         failureCount = 0
         isLost = false
         guard phase == .renewing else { return [] }
@@ -282,6 +297,12 @@ public struct AnnouncementMachine {
 
     // MARK: - Failures
 
+    /// The role may not do this (gRPC's PERMISSION_DENIED).
+    private func isPermission(_ failure: EtcdMachine.Failure) -> Bool {
+        if case .refused(let refusal) = failure { return refusal.code == 7 }
+        return false
+    }
+
     /// - Parameter chance: 0..<1.
     public mutating func failed(
         _ failure: EtcdMachine.Failure, now: LoopInstant, chance: Double
@@ -306,6 +327,24 @@ public struct AnnouncementMachine {
                     return [.over]
                 }
                 return [.hangUp] + begin()
+            }
+        }
+        if phase == .looking, let lease, now < leaseEnds, stoodUnder == lease {
+            // The key was ours a moment ago and its lease goes on. The next renewal looks again;
+            // a role that may write and not read never does.
+            phase = .standing
+            return isPermission(failure) ? [] : [.hangUp, .useNextEndpoint]
+        }
+        if isPermission(failure), let lease {
+            if phase == .looking {
+                // Who may not look writes as it did the first time.
+                phase = .putting
+                return [.put(lease: lease, isDraining: false, if: .always)]
+            }
+            if phase == .withdrawing {
+                // A write under a condition needs the right to read. The lease ends soon.
+                phase = .waiting
+                return [.drained]
             }
         }
         failureCount += 1
