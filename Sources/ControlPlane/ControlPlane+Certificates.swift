@@ -49,7 +49,11 @@ extension ControlPlane {
     private func certificateMayHaveChanged() {
         guard !isStopping else { return }
         certificateNotices += 1
+        // Each file of a directory tells of what happens there: all are read once.
+        guard !isRenewalQueued else { return }
+        isRenewalQueued = true
         enqueue { [unowned self] done in
+            isRenewalQueued = false
             renewCertificates(isLastTry: false)
             done()
         }

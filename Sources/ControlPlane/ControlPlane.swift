@@ -47,6 +47,8 @@ public final class ControlPlane {
     var certificateWatchers: [FileWatcher] = []
     /// How often the files of certificates were seen to change.
     var certificateNotices = 0
+    /// The files are about to be read anew.
+    var isRenewalQueued = false
     /// The last thing said about certificates that cannot be used.
     var certificateComplaint: String?
     let nameService: NameService
