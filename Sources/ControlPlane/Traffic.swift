@@ -69,6 +69,9 @@ public struct ServiceTraffic {
         // A loop has forgotten a service that was removed and came back: what is left of its
         // sum cannot be compared with the older ones.
         if let last = history.last, !sum.contains(last) { history = [] }
+        // Without requests there is nothing to look back at: a window of eleven sums each for
+        // thousands of idle services is gigabytes.
+        if history.allSatisfy({ $0.count == sum.count }) { history = [] }
         history.append(sum)
         if history.count > Self.windowSeconds + 1 { history.removeFirst() }
     }
