@@ -178,7 +178,10 @@ private final class AdminConnection {
 
     private func ready(_ readiness: Readiness) {
         switch stage {
-        case .reading: read()
+        case .reading:
+            read()
+            // The edge tells of both at once, and comes once.
+            if stage == .answering, readiness.contains(.broken) { end() }
         case .writing: write()
         // Nobody reads the answer any more: a connection fewer that keeps others out meanwhile.
         case .answering: if readiness.contains(.broken) { end() }
