@@ -95,7 +95,8 @@ struct AtRestTests {
         for text in ["", "GET /v1/status HT", "rubbish\r\n\r\n"] {
             try expectNothingLeft("'\(text)'", proxy) { _ in
                 let client = try ScriptedClient(path: proxy.socket)
-                if !text.isEmpty { try client.send(text) }
+                // Of more than 64 at once, some are turned away.
+                if !text.isEmpty { try? client.send(text) }
                 client.close()
             }
         }
@@ -190,7 +191,8 @@ struct AtRestTests {
             try proxy.replace(plan)
             try ask(proxy, "POST", reload)
         }
-        try expectNothingLeft("services and listeners", proxy, count: 300) { try leave($0) }
+        // An odd number of times, so that it ends as it began.
+        try expectNothingLeft("services and listeners", proxy, count: 301) { try leave($0) }
         try proxy.directory.write("a: [", to: ProxyProcess.fileName)
         try expectNothingLeft("a wrong file", proxy) { _ in
             try ask(proxy, "POST", reload, status: 422)
