@@ -115,6 +115,11 @@ extension Worker where Kernel: ~Copyable {
         let session = stream.value.session
         guard !stream.value.isGone else { return .failed(.brokenPipe) }
         guard session.value.isOpen else { return .wouldBlock }
+        if case .client = stream.value.owner {
+            // Also for what the stream does not take: it has been read.
+            session.value.share.spend(
+                bytes: first.byteCount + (second?.byteCount ?? 0), in: turnNumber)
+        }
         guard makeOutputRoom(session, first.byteCount + (second?.byteCount ?? 0)) else {
             return .wouldBlock
         }
@@ -137,10 +142,6 @@ extension Worker where Kernel: ~Copyable {
         }
         if let second {
             count += push(stream, session, second)
-        }
-        if case .client = stream.value.owner {
-            session.value.share.spend(
-                bytes: first.byteCount + (second?.byteCount ?? 0), in: turnNumber)
         }
         return count > 0 ? .bytes(count) : .wouldBlock
     }
