@@ -8,10 +8,12 @@ FORMATTED = Package.swift Sources Tests
 
 # Everything inside, so that it runs in an empty image, and for size where Package.swift does not
 # say otherwise. lld, because it folds equal functions; each function is a section of its own and
-# nothing is for programs that link with this one, so that what nobody calls is left out.
+# nothing is for programs that link with this one, so that what nobody calls is left out. A function
+# that takes a closure is there once, and not once for each.
 STATIC = -Xswiftc -static-executable -Xswiftc -Osize -Xswiftc -use-ld=lld \
     -Xswiftc -Xfrontend -Xswiftc -function-sections \
     -Xswiftc -Xfrontend -Xswiftc -internalize-at-link \
+    -Xswiftc -Xllvm -Xswiftc -sil-disable-pass=closure-specialize \
     -Xlinker --icf=all -Xlinker -O2 -Xlinker -s \
     -Xlinker --no-eh-frame-hdr -Xlinker -T -Xlinker $(CURDIR)/Packaging/static.ld
 STATIC_BINARY = .build/static/release/staithe
@@ -75,7 +77,7 @@ bench: build ## CPU per request beside nginx, HAProxy and Envoy; BENCH="--rounds
 
 static: ## the static binary, for an image: .build/static/release/staithe
 	@$(INSTALL) build
-	$(SWIFT) build -c release --product staithe --scratch-path .build/static $(FLAGS) $(STATIC)
+	STAITHE_STATIC=1 $(SWIFT) build -c release --product staithe --scratch-path .build/static $(FLAGS) $(STATIC)
 	@Packaging/size.sh $(STATIC_BINARY) $(STATIC_BYTES)
 
 image: image-tar ## the image, made without a registry and tried on an engine of its own

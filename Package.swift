@@ -11,6 +11,9 @@ let common: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// The static binary has a bound (`make static`): there the large modules are compiled for size.
+let isStatic = Context.environment["STAITHE_STATIC"] != nil
+
 /// What a request runs through is compiled for speed, whatever the command line says of the rest.
 ///
 /// `-cross-module-optimization` is worth 40 % of the instructions of a request: without it the
@@ -21,12 +24,20 @@ let house =
             ["-Xfrontend", "-O", "-cross-module-optimization"], .when(configuration: .release))
     ]
 
+/// The same, but for the static binary, where the command line decides.
+let largeModule =
+    isStatic
+    ? common + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
+    : house
+
 /// `Memory` alone hands out spans of its own storage, which needs lifetime annotations.
 let memoryRoom = house + [.enableExperimentalFeature("Lifetimes")]
 
 /// Simulations are fast in an ordinary build, and small in the static one, which has a bound.
 let simulationRoom =
-    common + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
+    isStatic
+    ? common
+    : common + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
 
 /// Rooms that run seldom are compiled for size, and keep their code to themselves. A function that
 /// takes a closure is there once, and not once for each: that is a tenth of `Configuration`.
@@ -78,15 +89,15 @@ let package = Package(
         room("YAML", uses: ["CLibYAML"], settings: calmRoom),
         room("Balancing", uses: ["Memory", "Timing"]),
         room("Health", uses: ["Timing"]),
-        room("Telemetry", uses: ["Timing", "Memory"]),
+        room("Telemetry", uses: ["Timing", "Memory"], settings: largeModule),
         room("Statistics", uses: ["Numerics"], settings: simulationRoom),
         room("Theory", uses: ["Numerics"], settings: simulationRoom),
 
         // Floor 3: crafts.
         room("HTTP1", uses: ["HTTP", "Memory"]),
-        room("HTTP2", uses: ["CNGHTTP2", "HTTP", "Memory", "Timing"]),
-        room("TLS", uses: ["COpenSSL", "Linux", "Memory"]),
-        room("Preamble", uses: ["Linux", "Memory"]),
+        room("HTTP2", uses: ["CNGHTTP2", "HTTP", "Memory", "Timing"], settings: largeModule),
+        room("TLS", uses: ["COpenSSL", "Linux", "Memory"], settings: largeModule),
+        room("Preamble", uses: ["Linux", "Memory"], settings: largeModule),
         room("Reactor", uses: ["Linux", "Memory", "Timing"]),
         room(
             "Resolving", uses: ["CCAres", "CLinux", "Linux", "Timing"], settings: calmRoom),
@@ -114,7 +125,7 @@ let package = Package(
             uses: [
                 "Routing", "Configuration", "HTTP1", "HTTP2", "TLS", "Preamble", "Reactor",
                 "HTTP", "Balancing", "Health", "Telemetry", "Linux", "Memory", "Timing",
-            ]),
+            ], settings: largeModule),
         room(
             "Reporting",
             uses: ["Scenarios", "Simulation", "Balancing", "Statistics", "Theory"],
