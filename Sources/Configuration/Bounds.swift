@@ -6,7 +6,7 @@
 /// A head is composed in one block of a loop, and what a peer does not take at once is kept in
 /// a block of ``block`` bytes. The largest head of either direction, with all that a
 /// configuration adds to it, fits in there: ``largestRequestHead`` and
-/// ``largestResponseHead`` are at most ``block``. Whoever raises a bound sees a test fail.
+/// ``largestResponseHead`` are at most ``block``. A test fails when a bound is raised beyond it.
 public enum Bounds {
     /// Bytes of the block that holds a head which a peer has not taken yet.
     public static let block = 128 << 10

@@ -38,7 +38,7 @@ public struct ContainerLabels: Equatable, Sendable {
     /// A label says which requests lead here, whether it can be used or not.
     public var namesRequests = false
     /// What leads here was not understood and may have kept people out: the container never
-    /// takes what nobody else asks for.
+    /// takes what no other route asks for.
     public var isClosed = false
     /// The port, or how it is spoken to, was not understood: it gets no requests, because
     /// another port may not be meant for clients.

@@ -183,7 +183,7 @@ private final class AdminConnection {
             // The edge tells of both at once, and comes once.
             if stage == .answering, readiness.contains(.broken) { end() }
         case .writing: write()
-        // Nobody reads the answer any more: a connection fewer that keeps others out meanwhile.
+        // The client has gone: its connection must not keep others out meanwhile.
         case .answering: if readiness.contains(.broken) { end() }
         case .over: break
         }

@@ -84,7 +84,7 @@ extension ControlPlane {
     }
 
     /// The answer is once more that a name has no address. When it has been so for long enough,
-    /// its servers get nothing more: who has their address now may be somebody else.
+    /// its servers get nothing more: their address may be another server's now.
     private func believe(_ host: String, _ followed: FollowedName) {
         let since = followed.absentSince ?? loop.now
         followed.absentSince = since

@@ -38,7 +38,7 @@ final class Credentials {
         return (listeners.keys.sorted(), services.keys.sorted())
     }
 
-    /// - Parameter known: what has not changed is taken from there, so that whoever has it
+    /// - Parameter known: what has not changed is taken from there, so that its holder
     ///   knows that it is the same.
     init(
         _ configuration: ProxyConfiguration, _ keys: TicketKeys, keeping known: Credentials? = nil,

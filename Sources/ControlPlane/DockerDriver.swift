@@ -14,7 +14,7 @@ final class DockerDriver: SourceDriver, EngineListener {
     /// What was reported, by the container's id.
     private var servers: [String: DiscoveredServer] = [:]
     /// The identities of those that were reported to have left, by the container's id, until the
-    /// engine is certain: somebody may keep them.
+    /// engine is certain: they may be in use.
     private var left: [String: String] = [:]
     /// Of the containers, by the identities of their servers: asked for at each check.
     private var ids: [String: String] = [:]

@@ -185,7 +185,7 @@ extension ListenAddress {
         if let filePath, let file { File.remove(filePath, if: file) }
     }
 
-    /// Removes the file of a Unix socket on which nobody listens any more, whoever made it.
+    /// Removes the file of a Unix socket on which no process listens any more.
     func removeDeadFile() {
         if let filePath, File.isSocket(filePath) { File.remove(filePath) }
     }

@@ -7,7 +7,7 @@ final class NameService {
     typealias Completion = (Resolver.Answer) -> Void
 
     /// A resolver reads `/etc/resolv.conf` once. One that has nothing to do is closed after this
-    /// time, so that a change of that file is seen, and name servers that nobody names any more
+    /// time, so that a change of that file is seen, and name servers that are no longer named
     /// cost nothing.
     private static let lifetime = Interval.seconds(10)
 
